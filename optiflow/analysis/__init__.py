@@ -1,0 +1,1 @@
+"""Statistics, effects, equivalence and verdicts: pure functions over records."""

@@ -1,0 +1,99 @@
+"""Every figure of a run by name, the comparisons with its baseline included."""
+
+from __future__ import annotations
+
+from optiflow.analysis.critical_path import Execution, critical_path
+from optiflow.quality.grade import grade_position
+from optiflow.record.schema import RunRecord
+
+__all__ = ["Figure", "figures", "record_critical_path"]
+
+Figure = float | int | str
+
+
+def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, Figure]:
+    """Name every figure of a run.
+
+    Args:
+        record: The run.
+        baseline: What it is compared with; None leaves the comparisons out.
+
+    Returns:
+        Seconds end in ``_s``, megabytes in ``_mb``, quotients of run over baseline in ``_ratio``; a toggle's
+        statistic is ``TOGGLE.NAME``.
+    """
+    spans = record.nodes
+    named: dict[str, Figure] = {
+        "runtime_s": record.timings.runtime_s,
+        "provider_s": record.timings.provider_s,
+        "cpu_s": record.timings.cpu_s,
+        "waiting_s": record.timings.waiting_s,
+        "tokens": record.tokens.total,
+        "prompt_tokens": record.tokens.prompt,
+        "completion_tokens": record.tokens.completion,
+        "model_calls": len(record.model_calls),
+        "peak_rss_mb": record.memory.peak_rss_mb,
+        "success_rate": sum(span.error is None for span in spans) / len(spans) if spans else 0.0,
+    }
+    if record.memory.peak_traced_mb is not None:
+        named["peak_traced_mb"] = record.memory.peak_traced_mb
+    if record.quality is not None:
+        named["grade"] = record.quality.grade
+        named["score"] = record.quality.score
+    path = record_critical_path(baseline or record)
+    if path is not None:
+        named["critical_path_s"] = path
+        if path:
+            named["critical_path_ratio"] = record.timings.runtime_s / path
+    for toggle, statistics in record.statistics.items():
+        named |= {f"{toggle}.{name}": value for name, value in statistics.items()}
+    if baseline is not None:
+        named |= _comparisons(record, baseline)
+    return named
+
+
+def _comparisons(record: RunRecord, baseline: RunRecord) -> dict[str, Figure]:
+    ratio = record.timings.runtime_s / baseline.timings.runtime_s
+    named: dict[str, Figure] = {
+        "runtime_ratio": ratio,
+        "runtime_reduction": 1 - ratio,
+        "speedup": 1 / ratio,
+        "tokens_saved": baseline.tokens.total - record.tokens.total,
+        "memory_increase_mb": record.memory.peak_rss_mb - baseline.memory.peak_rss_mb,
+    }
+    if baseline.tokens.total:
+        named["tokens_ratio"] = record.tokens.total / baseline.tokens.total
+    if record.quality is not None and baseline.quality is not None:
+        lost = grade_position(record.quality.grade) - grade_position(baseline.quality.grade)
+        named["grade_steps_lost"] = max(0, lost)
+    return named
+
+
+def record_critical_path(record: RunRecord) -> float | None:
+    """The critical path in seconds of provider time, from a record whose nodes' effects were declared.
+
+    A node is as long as its slowest call, since the prompts of one node do not depend on one another.
+
+    Returns:
+        None where the record knows no effects, as for a graph that nobody declared.
+    """
+    if record.effects is None:
+        return None
+    spans = sorted(record.nodes, key=lambda span: span.started_s)
+    executions = []
+    for span in spans:
+        calls = [
+            call.ended_s - call.started_s
+            for call in record.model_calls
+            if call.node == span.node and span.started_s <= call.started_s <= span.ended_s
+        ]
+        effects = record.effects.get(span.node)
+        executions.append(
+            Execution(
+                span.node,
+                max(calls, default=0.0),
+                frozenset(effects.reads) if effects else None,
+                frozenset(effects.writes) if effects else None,
+            )
+        )
+    return critical_path(executions, frozenset(record.deciding))

@@ -1,0 +1,108 @@
+"""A record against its baseline and its criteria: the verdict, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from optiflow.analysis.figures import Figure, figures
+from optiflow.config.criteria import CriteriaConfig, Criterion
+from optiflow.quality.grade import grade_position
+from optiflow.record.normalise import first_difference
+from optiflow.record.schema import RunRecord
+
+__all__ = ["CriterionResult", "Verdict", "judge"]
+
+Outcome = Literal["PASS", "REGRESSED", "INCONCLUSIVE"]
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionResult:
+    """One criterion, judged or not."""
+
+    name: str
+    limit: str
+    value: Figure | None
+    """The measured figure; None where there is none."""
+    passed: bool | None
+    """None: not judged, for the reason in ``note``."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run came to."""
+
+    outcome: Outcome
+    """``PASS``; ``REGRESSED``: an answer differs or a criterion failed; ``INCONCLUSIVE``: the run did not finish."""
+    outputs_equal: bool | None
+    """Whether the final state equals the baseline's; None where there is no baseline."""
+    difference: str | None
+    """The first difference from the baseline's final state."""
+    criteria: tuple[CriterionResult, ...]
+    figures: Mapping[str, Figure]
+    """Every figure by name, the comparisons with the baseline included."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 3 criteria or equivalence failed, 125 inconclusive."""
+        return {"PASS": 0, "REGRESSED": 3, "INCONCLUSIVE": 125}[self.outcome]
+
+
+def judge(record: RunRecord, baseline: RunRecord | None, criteria: CriteriaConfig) -> Verdict:
+    """Hold a run against its baseline and its criteria. Equality of answers is the first gate.
+
+    Args:
+        record: The run with toggles, or a baseline on its own.
+        baseline: The baseline of the same workload; None where ``record`` is one itself.
+        criteria: The bounds.
+    """
+    measured = figures(record, baseline)
+    difference = None if baseline is None else first_difference(baseline.output, record.output)
+    outputs_equal = None if baseline is None else difference is None
+    results = tuple(_judge_one(each, record, baseline, criteria, measured) for each in criteria.criteria)
+    outcome: Outcome = "PASS"
+    if record.status != "ok":
+        outcome = "INCONCLUSIVE"
+    elif outputs_equal is False or any(result.passed is False for result in results):
+        outcome = "REGRESSED"
+    return Verdict(outcome, outputs_equal, difference, results, measured)
+
+
+def _judge_one(
+    criterion: Criterion,
+    record: RunRecord,
+    baseline: RunRecord | None,
+    criteria: CriteriaConfig,
+    measured: Mapping[str, Figure],
+) -> CriterionResult:
+    value = measured.get(criterion.figure)
+    note = _not_judged(criterion, record, baseline or record, criteria, value)
+    passed = None if note or value is None else _holds(criterion, value)
+    return CriterionResult(criterion.name, criterion.limit, value, passed, note)
+
+
+def _not_judged(
+    criterion: Criterion, record: RunRecord, baseline: RunRecord, criteria: CriteriaConfig, value: Figure | None
+) -> str:
+    """Why a criterion is not judged; empty where it is."""
+    missing = [name for name in criterion.needs if not record.toggles.get(name)]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    reference = criteria.reference
+    if criterion.absolute and (
+        reference is None or not reference.matches(baseline.timings.runtime_s, baseline.tokens.total)
+    ):
+        return "not the reference baseline"
+    return "no such figure in this run" if value is None else ""
+
+
+def _holds(criterion: Criterion, value: Figure) -> bool:
+    if isinstance(criterion.at_least, str) or isinstance(value, str):
+        return grade_position(str(value)) <= grade_position(str(criterion.at_least))
+    if criterion.at_most is not None:
+        return value <= criterion.at_most
+    if criterion.at_least is not None:
+        return value >= criterion.at_least
+    return value == criterion.equals

@@ -1,0 +1,85 @@
+"""The command line: dispatches a command, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedError, nearest_name
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "check": "run baseline and optimized side by side and print the first difference",
+    "compare": "compare two records, or the two newest",
+    "exec": "run a program with every StateGraph in it optimized",
+    "explain": "what each toggle did to each node, or why it refused",
+    "phase": "check one phase of the checklist against its own operation without the toggle",
+    "signoff": "write the whole checklist filled in from measurements",
+}
+"""Commands beside the main job, each a module of this package with ``main(argv) -> int``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        argv: Arguments without the program's name; default: those of the process.
+
+    Returns:
+        The exit code: 0 pass, 1 a job failed, 2 configuration error, 3 criteria or equivalence failed,
+        125 inconclusive, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command_line = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in command_line
+    if debug:
+        arguments.remove("--debug")
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _dispatch(arguments)
+    except OptiflowError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", RunInterruptedError.exit_code, debug)
+    except BrokenPipeError:
+        # The reader of our output is gone; Python must not complain about it once more at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(f"{type(error).__name__}: {error} (--debug shows where)", OptiflowError.exit_code, debug)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        code: int = import_module(f"optiflow.cli.{name}").main(arguments[1:])
+        return code
+    # Everything else is Hydra's: overrides hold a '=' or begin with a sign, its flags with a dash.
+    if name and "=" not in name and name[0] not in "+~-":
+        raise ConfigurationError(f"{name!r} is neither a command nor an override; {nearest_name(name, COMMANDS)}")
+    if "--help" in arguments or "-h" in arguments:
+        return int(import_module("optiflow.cli.help").main())
+    if "--version" in arguments:
+        return int(import_module("optiflow.cli.help").version())
+    return int(import_module("optiflow.cli.job").main(arguments))
+
+
+def _fail(text: str, code: int, debug: bool) -> int:
+    if debug:
+        raise
+    print(f"optiflow: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does, so that its record says so."""
+    raise KeyboardInterrupt

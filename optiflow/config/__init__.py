@@ -1,0 +1,1 @@
+"""The configuration tree: composed by Hydra, validated once, frozen."""

@@ -1,0 +1,110 @@
+"""From command-line overrides through Hydra to one validated `RunConfig`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from optiflow.config.files import conf_dir, options_of
+from optiflow.config.messages import describe, field_names
+from optiflow.config.models import RunConfig
+from optiflow.errors import ConfigurationError, nearest_name
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["compose", "to_configuration_error", "validate"]
+
+
+def validate(config: DictConfig | Mapping[str, Any]) -> RunConfig:
+    """Turn a composed configuration into its frozen model; the only place where this happens.
+
+    Raises:
+        ConfigurationError: A key or value is wrong; the text names it.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    container: Any = config
+    if isinstance(config, DictConfig):
+        try:
+            container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise to_configuration_error(error) from error
+    try:
+        return RunConfig.model_validate(container)
+    except ValidationError as error:
+        raise ConfigurationError(describe(error, "", RunConfig)) from error
+
+
+def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> RunConfig:
+    """Compose and validate the configuration of one run.
+
+    Args:
+        overrides: Hydra overrides, such as ``["+opt=all", "clock=real"]``.
+        config_dir: The folder of configuration files; default: the project's own.
+
+    Raises:
+        ConfigurationError: An override, a key or a value is wrong.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    # Hydra's state is one a process: whatever an outer application initialized is put back afterwards.
+    singleton = GlobalHydra.instance()
+    outer, singleton.hydra = singleton.hydra, None
+    try:
+        with hydra.initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3", job_name="optiflow"):
+            return validate(hydra.compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise to_configuration_error(error) from error
+    finally:
+        singleton.hydra = outer
+
+
+def to_configuration_error(error: Exception) -> ConfigurationError:
+    """Put what Hydra or OmegaConf says in one line, with the nearest right name."""
+    text = _first_of_chain(error)
+    if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
+        group, option = found.groups()
+        listed = text.partition("Available options in")[2].partition("Config search path")[0]
+        options = re.findall(r"^\t(\S+)$", listed, flags=re.MULTILINE) or options_of(group)
+        return ConfigurationError(f"{group}={option}: no such option; {nearest_name(option, options)}")
+    if found := re.search(r"Could not override '(opt\.(\w+)[^']*)'", text):
+        key, toggle = found.groups()
+        if toggle in options_of("opt"):
+            return ConfigurationError(f"{key}: the toggle is not on; add it first with +opt={toggle}")
+        return ConfigurationError(f"{key}: no such toggle; {nearest_name(toggle, options_of('opt'))}")
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found.group(1)
+        root = key.split(".")[0]
+        if "No match in the defaults list" in text or root not in RunConfig.model_fields:
+            groups = [path.name for path in conf_dir().iterdir() if path.is_dir()]
+            known = sorted({*groups, *RunConfig.model_fields})
+            if key in known:
+                return ConfigurationError(f"{key}: not in the defaults; add it with +{key}=...")
+            return ConfigurationError(f"{key}: no such key or group; {nearest_name(key, known)}")
+        return ConfigurationError(f"{key}: no such key in the configuration{_nearest_key(key)}")
+    return ConfigurationError(" ".join(text.split()))
+
+
+def _nearest_key(key: str) -> str:
+    """The nearest key beside a dotted one, from the models."""
+    *parents, last = key.split(".")
+    names = field_names(RunConfig, parents)
+    return f"; {nearest_name(last, names)}" if names else ""
+
+
+def _first_of_chain(error: BaseException) -> str:
+    """The text of an error; where Hydra wraps a YAML error, that of the one underneath, which names the line."""
+    cause = error.__cause__ or error.__context__
+    text = str(error)
+    if cause is not None and "yaml" in type(cause).__module__:
+        return f"{text}: {cause}"
+    return text

@@ -1,0 +1,1 @@
+"""The toggles: one file, one YAML and one test each, all of one name."""

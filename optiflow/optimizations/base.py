@@ -1,0 +1,73 @@
+"""What a toggle is: a name, options, a rewrite of the plan, and something around the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from optiflow.plan.graph_plan import GraphPlan
+
+__all__ = ["Decision", "Optimization", "Options", "Statistics", "no_statistics"]
+
+Statistics = Callable[[], Mapping[str, float | int | str]]
+"""Called after the run: what the toggle did, as flat names and figures."""
+
+
+class Options(BaseModel):
+    """Base of a toggle's options; ``enabled`` is every toggle's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    """Whether the toggle takes part; ``false`` is how a preset or a rollback turns it off."""
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a toggle did about one node, or why it did not."""
+
+    toggle: str
+    node: str
+    """The node's name, dotted through subgraphs; ``*`` for the whole graph."""
+    action: Literal["applied", "refused"]
+    reason: str
+
+
+class Optimization(Generic[OptionsT]):
+    """One toggle. Subclasses set ``name`` and ``options_model`` and override one or both methods.
+
+    A toggle knows nothing of its neighbours: it sees a plan and returns a plan.
+    """
+
+    name: ClassVar[str]
+    """The toggle's name, which is also its YAML file's, its module's and its test's."""
+
+    options_model: ClassVar[type[Options]] = Options
+    """The pydantic model of its options, a subclass of `Options`."""
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    def rewrite(self, plan: GraphPlan) -> GraphPlan:
+        """Return the optimized plan; the one given is never changed.
+
+        Every node that was considered gets a `Decision`, added with ``plan.decide(...)``.
+        """
+        return plan
+
+    def activate(self) -> AbstractContextManager[Statistics]:
+        """Whatever has to hold around the run; yields what to ask for its statistics afterwards."""
+        return nullcontext(no_statistics)
+
+
+def no_statistics() -> Mapping[str, float | int | str]:
+    """The statistics of a toggle that keeps none."""
+    return {}

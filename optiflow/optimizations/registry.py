@@ -1,0 +1,86 @@
+"""Which toggles there are, and what the configuration makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from optiflow.config.messages import describe
+from optiflow.errors import ConfigurationError, nearest_name
+from optiflow.optimizations.base import Optimization
+
+__all__ = ["ENTRY_POINT_GROUP", "available", "resolve"]
+
+ENTRY_POINT_GROUP = "optiflow.optimizations"
+"""Entry points of this group are toggles of third parties: name = ``module:Class``."""
+
+_BUILT_IN = {
+    "log_level": "log_level:LogLevel",
+    "monitor": "monitor:Monitor",
+    "cache": "cache:Cache",
+    "async": "async_:Async",
+    "parallel": "parallel:Parallel",
+}
+"""The project's own, in the order in which they rewrite a plan: the schedule last, over what the others left."""
+
+
+@cache
+def available() -> Mapping[str, type[Optimization[Any]]]:
+    """Every toggle by name, the project's own first, in the order of application.
+
+    Raises:
+        ConfigurationError: A third party's toggle does not load or takes a name that is already used.
+    """
+    toggles: dict[str, type[Optimization[Any]]] = {}
+    for name, place in _BUILT_IN.items():
+        module, attribute = place.split(":")
+        toggles[name] = getattr(import_module(f"optiflow.optimizations.{module}"), attribute)
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+        source = entry.dist.name if entry.dist else entry.value
+        if entry.name in toggles:
+            raise ConfigurationError(f"toggle {entry.name!r} of {source!r} takes a name that is already used")
+        try:
+            toggle = entry.load()
+        except Exception as error:
+            raise ConfigurationError(f"toggle {entry.name!r} of {source!r} does not load: {error!r}") from error
+        if not (isinstance(toggle, type) and issubclass(toggle, Optimization)):
+            raise ConfigurationError(f"toggle {entry.name!r} of {source!r} is no Optimization: {toggle!r}")
+        toggles[entry.name] = toggle
+    return toggles
+
+
+def resolve(
+    opt: Mapping[str, Mapping[str, Any]], disabled: Collection[str] = frozenset()
+) -> tuple[Optimization[Any], ...]:
+    """Make the toggles that a configuration turns on.
+
+    Args:
+        opt: Options of each toggle by name, as configured.
+        disabled: Names that the kill switch holds off.
+
+    Returns:
+        The enabled toggles in the order of application.
+
+    Raises:
+        ConfigurationError: An unknown toggle, or options that do not fit.
+    """
+    toggles = available()
+    for name in (*opt, *disabled):
+        if name not in toggles:
+            raise ConfigurationError(f"opt.{name}: no such toggle; {nearest_name(name, toggles)}")
+    enabled = []
+    for name, toggle in toggles.items():
+        if name not in opt:
+            continue
+        try:
+            options = toggle.options_model.model_validate(dict(opt[name]))
+        except ValidationError as error:
+            raise ConfigurationError(describe(error, f"opt.{name}", toggle.options_model)) from error
+        if options.enabled and name not in disabled:
+            enabled.append(toggle(options))
+    return tuple(enabled)

@@ -1,0 +1,1 @@
+"""A StateGraph as immutable data, and back."""

@@ -1,0 +1,48 @@
+"""What a node reads, writes and touches, and how that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Effects", "Source"]
+
+Source = Literal["declared", "inferred", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The reads, writes and outside effects of one node.
+
+    A node whose effects are unknown reads everything, writes everything and touches the world: it is never moved.
+    """
+
+    reads: frozenset[str] | None
+    """State keys read; None: not known, so everything."""
+
+    writes: frozenset[str] | None
+    """State keys written; None: not known, so everything."""
+
+    touches_outside: bool
+    """Whether it does, or may do, anything besides reading and writing state and asking models."""
+
+    source: Source
+    """How this is known."""
+
+    reason: str = ""
+    """Why it is not known, or where it was declared."""
+
+    @classmethod
+    def declared(cls, reads: frozenset[str] | set[str], writes: frozenset[str] | set[str], reason: str = "") -> Effects:
+        """Effects that the author of the node vouches for; nothing outside is touched."""
+        return cls(frozenset(reads), frozenset(writes), touches_outside=False, source="declared", reason=reason)
+
+    @classmethod
+    def unknown(cls, reason: str) -> Effects:
+        """Nothing is known, for this reason."""
+        return cls(None, None, touches_outside=True, source="unknown", reason=reason)
+
+    @property
+    def known(self) -> bool:
+        """Whether the node may be moved at all."""
+        return self.reads is not None and self.writes is not None and not self.touches_outside
