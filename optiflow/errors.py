@@ -10,6 +10,7 @@ The tree, with the exit code that the command line gives each branch::
     │   └── StoreVersionError         2   the store was written by another version of OptiFlow
     ├── StoreError                    1   the store can't be read or written
     ├── ProviderError                 1   a model provider failed, timed out or said nothing
+    ├── RunFailedError                1   a node of the run raised; its record holds the traceback
     └── RunInterruptedError           130 the run was interrupted; its record says so
 
 An error's text is one line: what is wrong, where, and what would be right.
@@ -28,6 +29,7 @@ __all__ = [
     "InputError",
     "OptiflowError",
     "ProviderError",
+    "RunFailedError",
     "RunInterruptedError",
     "StoreError",
     "StoreVersionError",
@@ -69,6 +71,10 @@ class StoreVersionError(ConfigurationError, StoreError):
 
 class ProviderError(OptiflowError):
     """A model provider failed, timed out or returned nothing."""
+
+
+class RunFailedError(OptiflowError):
+    """A node of the run raised; the run's record holds the traceback."""
 
 
 class RunInterruptedError(OptiflowError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optiflow.analysis.critical_path import Execution, critical_path
+from optiflow.errors import ConfigurationError
 from optiflow.quality.grade import grade_position
 from optiflow.record.schema import RunRecord
 
@@ -21,7 +24,12 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     Returns:
         Seconds end in ``_s``, megabytes in ``_mb``, quotients of run over baseline in ``_ratio``; a toggle's
         statistic is ``TOGGLE.NAME``.
+
+    Raises:
+        ConfigurationError: A run did not get far enough to have figures.
     """
+    if record.timings is None or record.tokens is None or record.memory is None:
+        raise ConfigurationError(f"record {record.record_id} has no figures: its run is {record.status}")
     spans = record.nodes
     named: dict[str, Figure] = {
         "runtime_s": record.timings.runtime_s,
@@ -48,23 +56,28 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     for toggle, statistics in record.statistics.items():
         named |= {f"{toggle}.{name}": value for name, value in statistics.items()}
     if baseline is not None:
-        named |= _comparisons(record, baseline)
+        named |= _comparisons(named, figures(baseline))
     return named
 
 
-def _comparisons(record: RunRecord, baseline: RunRecord) -> dict[str, Figure]:
-    ratio = record.timings.runtime_s / baseline.timings.runtime_s
+def _comparisons(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> dict[str, Figure]:
+    def pair(name: str) -> tuple[float, float]:
+        return float(run[name]), float(baseline[name])
+
+    runtime, runtime_before = pair("runtime_s")
+    tokens, tokens_before = pair("tokens")
+    memory, memory_before = pair("peak_rss_mb")
     named: dict[str, Figure] = {
-        "runtime_ratio": ratio,
-        "runtime_reduction": 1 - ratio,
-        "speedup": 1 / ratio,
-        "tokens_saved": baseline.tokens.total - record.tokens.total,
-        "memory_increase_mb": record.memory.peak_rss_mb - baseline.memory.peak_rss_mb,
+        "runtime_ratio": runtime / runtime_before,
+        "runtime_reduction": 1 - runtime / runtime_before,
+        "speedup": runtime_before / runtime,
+        "tokens_saved": int(tokens_before - tokens),
+        "memory_increase_mb": memory - memory_before,
     }
-    if baseline.tokens.total:
-        named["tokens_ratio"] = record.tokens.total / baseline.tokens.total
-    if record.quality is not None and baseline.quality is not None:
-        lost = grade_position(record.quality.grade) - grade_position(baseline.quality.grade)
+    if tokens_before:
+        named["tokens_ratio"] = tokens / tokens_before
+    if "grade" in run and "grade" in baseline:
+        lost = grade_position(str(run["grade"])) - grade_position(str(baseline["grade"]))
         named["grade_steps_lost"] = max(0, lost)
     return named
 

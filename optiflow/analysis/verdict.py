@@ -59,9 +59,10 @@ def judge(record: RunRecord, baseline: RunRecord | None, criteria: CriteriaConfi
         criteria: The bounds.
     """
     measured = figures(record, baseline)
-    difference = None if baseline is None else first_difference(baseline.output, record.output)
+    before = measured if baseline is None else figures(baseline)
+    difference = None if baseline is None else first_difference(_state(baseline), _state(record))
     outputs_equal = None if baseline is None else difference is None
-    results = tuple(_judge_one(each, record, baseline, criteria, measured) for each in criteria.criteria)
+    results = tuple(_judge_one(each, record, measured, before, criteria) for each in criteria.criteria)
     outcome: Outcome = "PASS"
     if record.status != "ok":
         outcome = "INCONCLUSIVE"
@@ -70,21 +71,29 @@ def judge(record: RunRecord, baseline: RunRecord | None, criteria: CriteriaConfi
     return Verdict(outcome, outputs_equal, difference, results, measured)
 
 
+def _state(record: RunRecord) -> object:
+    return None if record.output is None else record.output.state
+
+
 def _judge_one(
     criterion: Criterion,
     record: RunRecord,
-    baseline: RunRecord | None,
-    criteria: CriteriaConfig,
     measured: Mapping[str, Figure],
+    baseline: Mapping[str, Figure],
+    criteria: CriteriaConfig,
 ) -> CriterionResult:
     value = measured.get(criterion.figure)
-    note = _not_judged(criterion, record, baseline or record, criteria, value)
+    note = _not_judged(criterion, record, baseline, criteria, value)
     passed = None if note or value is None else _holds(criterion, value)
     return CriterionResult(criterion.name, criterion.limit, value, passed, note)
 
 
 def _not_judged(
-    criterion: Criterion, record: RunRecord, baseline: RunRecord, criteria: CriteriaConfig, value: Figure | None
+    criterion: Criterion,
+    record: RunRecord,
+    baseline: Mapping[str, Figure],
+    criteria: CriteriaConfig,
+    value: Figure | None,
 ) -> str:
     """Why a criterion is not judged; empty where it is."""
     missing = [name for name in criterion.needs if not record.toggles.get(name)]
@@ -92,7 +101,7 @@ def _not_judged(
         return f"needs {', '.join(missing)}"
     reference = criteria.reference
     if criterion.absolute and (
-        reference is None or not reference.matches(baseline.timings.runtime_s, baseline.tokens.total)
+        reference is None or not reference.matches(float(baseline["runtime_s"]), int(baseline["tokens"]))
     ):
         return "not the reference baseline"
     return "no such figure in this run" if value is None else ""

@@ -106,6 +106,4 @@ def _options(path: Path, group: str) -> Iterator[str]:
         found = re.match(r"^\s*(\w+): (\S.*?)\s+# (.+)$", line)
         if found:
             key, default, comment = found.groups()
-            yield from textwrap.wrap(
-                f"{prefix}.{key}={default}  {comment}", _WIDTH - 6, subsequent_indent="    "
-            )
+            yield from textwrap.wrap(f"{prefix}.{key}={default}  {comment}", _WIDTH - 6, subsequent_indent="    ")

@@ -17,7 +17,7 @@ from optiflow.errors import ConfigurationError, nearest_name
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["compose", "to_configuration_error", "validate"]
+__all__ = ["compose", "composition_errors", "to_configuration_error", "validate"]
 
 
 def validate(config: DictConfig | Mapping[str, Any]) -> RunConfig:
@@ -53,8 +53,6 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Ru
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     # Hydra's state is one a process: whatever an outer application initialized is put back afterwards.
     singleton = GlobalHydra.instance()
@@ -62,15 +60,24 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Ru
     try:
         with hydra.initialize_config_dir(str(config_dir or conf_dir()), version_base="1.3", job_name="optiflow"):
             return validate(hydra.compose("config", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
+    except composition_errors() as error:
         raise to_configuration_error(error) from error
     finally:
         singleton.hydra = outer
 
 
+def composition_errors() -> tuple[type[Exception], ...]:
+    """What Hydra raises where it can't compose; YAML errors pass through it, some overrides end in a ValueError."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    return HydraException, OmegaConfBaseException, YAMLError, ValueError
+
+
 def to_configuration_error(error: Exception) -> ConfigurationError:
     """Put what Hydra or OmegaConf says in one line, with the nearest right name."""
-    text = _first_of_chain(error)
+    text = _with_cause(error)
     if found := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
         group, option = found.groups()
         listed = text.partition("Available options in")[2].partition("Config search path")[0]
@@ -78,6 +85,8 @@ def to_configuration_error(error: Exception) -> ConfigurationError:
         return ConfigurationError(f"{group}={option}: no such option; {nearest_name(option, options)}")
     if found := re.search(r"Could not override '(opt\.(\w+)[^']*)'", text):
         key, toggle = found.groups()
+        if f"Key '{toggle}' is not in struct" not in text:
+            return ConfigurationError(f"{key}: no such option; {nearest_name(key.split('.')[-1], _options_of(toggle))}")
         if toggle in options_of("opt"):
             return ConfigurationError(f"{key}: the toggle is not on; add it first with +opt={toggle}")
         return ConfigurationError(f"{key}: no such toggle; {nearest_name(toggle, options_of('opt'))}")
@@ -91,7 +100,17 @@ def to_configuration_error(error: Exception) -> ConfigurationError:
                 return ConfigurationError(f"{key}: not in the defaults; add it with +{key}=...")
             return ConfigurationError(f"{key}: no such key or group; {nearest_name(key, known)}")
         return ConfigurationError(f"{key}: no such key in the configuration{_nearest_key(key)}")
-    return ConfigurationError(" ".join(text.split()))
+    return ConfigurationError(" ".join(text.partition("See https://")[0].split()))
+
+
+def _options_of(toggle: str) -> list[str]:
+    """The options that a toggle's own file lists."""
+    path = conf_dir() / "opt" / f"{toggle}.yaml"
+    if not path.is_file():
+        return []
+    from omegaconf import OmegaConf
+
+    return [str(key) for key in OmegaConf.load(path)[toggle]]
 
 
 def _nearest_key(key: str) -> str:
@@ -101,10 +120,7 @@ def _nearest_key(key: str) -> str:
     return f"; {nearest_name(last, names)}" if names else ""
 
 
-def _first_of_chain(error: BaseException) -> str:
-    """The text of an error; where Hydra wraps a YAML error, that of the one underneath, which names the line."""
+def _with_cause(error: BaseException) -> str:
+    """The text of an error and of the one underneath, which names the key, or the line of a YAML file."""
     cause = error.__cause__ or error.__context__
-    text = str(error)
-    if cause is not None and "yaml" in type(cause).__module__:
-        return f"{text}: {cause}"
-    return text
+    return str(error) if cause is None else f"{error}: {cause}"

@@ -25,7 +25,7 @@ def describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> str
     details = error.errors(include_url=False)
     first = details[0]
     location = tuple(first["loc"])
-    path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + location) or "configuration"
+    path = ".".join([prefix] * bool(prefix) + _path(model, location)) or "configuration"
     if first["type"] == "extra_forbidden":
         text = f"{path}: no such key; {nearest_name(str(location[-1]), field_names(model, location[:-1]))}"
     elif first["type"] == "missing":
@@ -43,17 +43,40 @@ def field_names(model: type[BaseModel], location: Sequence[Any]) -> set[str]:
     """The keys that exist at a location, aliases included, over every model that could stand there."""
     models = [model]
     for part in location:
-        found: list[type[BaseModel]] = []
-        for candidate in models:
-            for name, field in candidate.model_fields.items():
-                if part in (name, field.alias):
-                    found.extend(_models_in(field.annotation))
         # A tag of a union or an index of a list is no field: the same models go on.
-        models = found or models
-    names: set[str] = set()
-    for candidate in models:
-        names |= {field.alias or name for name, field in candidate.model_fields.items()}
-    return names
+        models = _inside(models, part) or models
+    return {field.alias or name for candidate in models for name, field in candidate.model_fields.items()}
+
+
+def _path(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """The location as a user knows it: without the tags by which pydantic tells the members of a union apart."""
+    models, path, may_be_tag = [model], [], False
+    for part in location:
+        tagged = [candidate for candidate in models if may_be_tag and part in _tags(candidate)]
+        if tagged:
+            models, may_be_tag = tagged, False
+            continue
+        path.append(str(part))
+        if found := _inside(models, part):
+            models, may_be_tag = found, True
+    return path
+
+
+def _inside(models: Sequence[type[BaseModel]], part: Any) -> list[type[BaseModel]]:
+    """The models that may stand under one field of any of these models."""
+    return [
+        inner
+        for candidate in models
+        for name, field in candidate.model_fields.items()
+        if part in (name, field.alias)
+        for inner in _models_in(field.annotation)
+    ]
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """Values by which a model is told from the others of its union."""
+    kind = model.model_fields.get("kind")
+    return set(get_args(kind.annotation)) if kind is not None else set()
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

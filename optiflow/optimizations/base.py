@@ -67,6 +67,14 @@ class Optimization(Generic[OptionsT]):
         """Whatever has to hold around the run; yields what to ask for its statistics afterwards."""
         return nullcontext(no_statistics)
 
+    def attach(self) -> AbstractContextManager[object]:
+        """What has to hold around each run of a graph in somebody's own program, where nobody asks for statistics.
+
+        It must cost next to nothing: a program may make thousands of short runs. A toggle whose `activate` only
+        observes, or observes too, overrides this.
+        """
+        return self.activate()
+
 
 def no_statistics() -> Mapping[str, float | int | str]:
     """The statistics of a toggle that keeps none."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from optiflow.config.files import conf_dir, options_of
 from optiflow.config.messages import describe
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.optimizations.base import Optimization
 
-__all__ = ["ENTRY_POINT_GROUP", "available", "resolve"]
+__all__ = ["ENTRY_POINT_GROUP", "available", "preset", "resolve"]
 
 ENTRY_POINT_GROUP = "optiflow.optimizations"
 """Entry points of this group are toggles of third parties: name = ``module:Class``."""
@@ -84,3 +85,28 @@ def resolve(
         if options.enabled and name not in disabled:
             enabled.append(toggle(options))
     return tuple(enabled)
+
+
+@cache
+def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """The options of each toggle that ``+opt=NAME`` would turn on, read without Hydra.
+
+    Args:
+        name: An option of the group ``opt`` (``all``, ``safe``, ``none`` or a toggle), or a third party's toggle.
+
+    Raises:
+        ConfigurationError: There is neither such an option nor such a toggle.
+    """
+    path = conf_dir() / "opt" / f"{name}.yaml"
+    if not path.is_file():
+        if name in available():
+            return {name: {}}
+        known = {*options_of("opt"), *available()}
+        raise ConfigurationError(f"opt={name}: no such option; {nearest_name(name, known)}")
+    import yaml
+
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    toggles: dict[str, Mapping[str, Any]] = {}
+    for part in content.pop("defaults", ()):
+        toggles |= preset(part)
+    return toggles | content

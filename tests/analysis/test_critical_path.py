@@ -66,6 +66,8 @@ def test_it_lies_between_the_longest_and_the_sum(executions: list[Execution]) ->
 @given(_EXECUTIONS)
 def test_more_dependencies_never_shorten_it(executions: list[Execution]) -> None:
     """Deciding nodes only add dependencies."""
-    assert critical_path(executions) <= critical_path(executions, {"n"}) == pytest.approx(
-        sum(execution.duration_s for execution in executions)
+    assert (
+        critical_path(executions)
+        <= critical_path(executions, {"n"})
+        == pytest.approx(sum(execution.duration_s for execution in executions))
     )

@@ -1,7 +1,7 @@
 """Values of a run as JSON that is equal for two runs that did the same.
 
-Kept: types, order, the identity of messages (two messages of one id stay so). Replaced: generated identifiers, by a number in the order in
-which they are met. Dropped: memory addresses.
+Kept: types, order, the identity of messages (two messages of one id stay so). Replaced: generated ids,
+by a number in the order in which they are met. Dropped: memory addresses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import enum
 import math
 import re
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
 from langgraph.types import Command, Interrupt, Overwrite, Send
@@ -24,6 +24,7 @@ __all__ = ["Normaliser", "generated_ids"]
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _GENERATED_ID = re.compile(rf"(?:(?:lc_)?run-{{1,2}})?{_UUID}(?:-\d+)?")
 _UUID_ANYWHERE = re.compile(_UUID)
+_EMPTY: tuple[Any, ...] = (None, [], {})
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -40,18 +41,21 @@ class Normaliser:
     """
 
     def __init__(self, given: frozenset[str] = frozenset()) -> None:
-        self._given = given
+        self.given = given
+        """Identifiers that are kept; may grow while values are given."""
         self._numbers: dict[str, int] = {}
 
     def message_id(self, identifier: str | None) -> str | None:
         """A message's id: a generated one as ``#1``, ``#2``… in the order met, the user's own as it is."""
-        if identifier is None or not _GENERATED_ID.fullmatch(identifier) or generated_ids(identifier) & self._given:
+        if identifier is None or not _GENERATED_ID.fullmatch(identifier):
+            return identifier
+        if generated_ids(identifier) & self.given:
             return identifier
         return f"#{self._numbers.setdefault(identifier, len(self._numbers) + 1)}"
 
     def text(self, text: str) -> str:
-        """A text of the framework's, such as an error message, without generated identifiers and addresses."""
-        without_ids = _UUID_ANYWHERE.sub(lambda found: found[0] if found[0] in self._given else "#", text)
+        """A text of the framework's, such as an error message, without identifiers and addresses."""
+        without_ids = _UUID_ANYWHERE.sub(lambda found: found[0] if found[0] in self.given else "#", text)
         return _ADDRESS.sub("", without_ids)
 
     def value(self, value: Any) -> Json:
@@ -59,8 +63,8 @@ class Normaliser:
         return self._value(value, ())
 
     def _value(self, value: Any, holders: tuple[int, ...]) -> Json:
-        if value is None or isinstance(value, bool | int | str) and not isinstance(value, enum.Enum):
-            return value
+        if value is None or type(value) in (bool, int, str):
+            return cast(Json, value)
         if isinstance(value, float):
             return value if math.isfinite(value) else {"~float": str(value)}
         if id(value) in holders:
@@ -73,7 +77,9 @@ class Normaliser:
         if type(value) is list:
             return [self._value(item, holders) for item in value]
         if isinstance(value, Set):
-            return {f"~{type(value).__name__}": sorted((self._value(item, holders) for item in value), key=repr)}
+            return {
+                f"~{type(value).__name__}": sorted((self._value(each, holders) for each in value), key=repr)
+            }
         if isinstance(value, Sequence) and not hasattr(value, "_fields"):
             return {f"~{type(value).__name__}": [self._value(item, holders) for item in value]}
         return {f"~{type(value).__name__}": self._content(value, holders)}
@@ -86,8 +92,10 @@ class Normaliser:
 
     def _content(self, value: Any, holders: tuple[int, ...]) -> Json:
         if isinstance(value, BaseMessage):
-            fields = {name: item for name, item in value if item not in (None, [], {}) and name not in ("type", "id")}
-            return {"id": self.message_id(value.id), **{k: self._value(v, holders) for k, v in fields.items()}}
+            held = {
+                name: field for name, field in value if name not in ("type", "id") and field not in _EMPTY
+            }
+            return {"id": self.message_id(value.id)} | {k: self._value(v, holders) for k, v in held.items()}
         if isinstance(value, Interrupt):
             # Its id is a hash of the task's, which is made from the clock.
             return {"value": self._value(value.value, holders)}
@@ -105,7 +113,7 @@ class Normaliser:
             return {name: self._value(item, holders) for name, item in value}
         if hasattr(value, "_fields"):
             return {name: self._value(getattr(value, name), holders) for name in value._fields}
-        if isinstance(value, type) or callable(value):
-            return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-        held = getattr(value, "__dict__", None)
-        return self._mapping(held, holders) if held else self.text(repr(value))
+        if hasattr(value, "__qualname__"):
+            return f"{value.__module__}.{value.__qualname__}"
+        attributes = getattr(value, "__dict__", None)
+        return self._mapping(attributes, holders) if attributes else self.text(repr(value))

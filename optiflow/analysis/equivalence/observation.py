@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 __all__ = ["CheckpointView", "Effect", "Event", "Failure", "Json", "ModelRequest", "Observation", "Turn"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A JSON-able value, normalised: equal for two runs that did the same."""
 
 
@@ -34,7 +34,9 @@ class Event:
     node: str | None
     """The node that the event tells of; None where the event tells of the graph."""
     body: Json
-    """The event itself."""
+    """What it tells."""
+    position: Json
+    """Where in the run LangGraph says that it is: superstep, triggers, path."""
 
 
 @dataclass(frozen=True, slots=True)

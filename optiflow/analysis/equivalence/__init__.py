@@ -1,0 +1,34 @@
+"""Whether an optimized graph still does what the user's own did: observe both, find the first difference."""
+
+from optiflow.analysis.equivalence.allowance import Allowance
+from optiflow.analysis.equivalence.comparison import first_difference
+from optiflow.analysis.equivalence.difference import Difference
+from optiflow.analysis.equivalence.observation import (
+    CheckpointView,
+    Effect,
+    Event,
+    Failure,
+    ModelRequest,
+    Observation,
+    Turn,
+)
+from optiflow.analysis.equivalence.observer import STREAM_MODES, Mode, Observer, observe
+from optiflow.analysis.equivalence.recorder import Recorder
+
+__all__ = [
+    "STREAM_MODES",
+    "Allowance",
+    "CheckpointView",
+    "Difference",
+    "Effect",
+    "Event",
+    "Failure",
+    "Mode",
+    "ModelRequest",
+    "Observation",
+    "Observer",
+    "Recorder",
+    "Turn",
+    "first_difference",
+    "observe",
+]

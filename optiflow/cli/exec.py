@@ -1,0 +1,72 @@
+"""``optiflow exec +opt=all -- COMMAND``: a program with every graph in it optimized, its children too."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+
+from optiflow.errors import ConfigurationError
+
+__all__ = ["environment", "main"]
+
+_USAGE = "usage: optiflow exec [--strict] [OVERRIDE ...] -- COMMAND [ARGUMENT ...]"
+
+
+def main(argv: list[str]) -> int:
+    """Replace this process by the command, which keeps its arguments, streams, signals and exit code.
+
+    Args:
+        argv: ``--strict``, overrides such as ``+opt=all``, then ``--`` and the command. Under ``--strict``
+            a failure of OptiFlow is raised in the program; without it, it costs one line on standard error.
+
+    Returns:
+        Nothing where the command starts: the process is the command from then on.
+
+    Raises:
+        ConfigurationError: No command, one that can't be started, or a wrong override.
+    """
+    if "--" not in argv or argv[-1] == "--":
+        raise ConfigurationError(f"exec: no command; {_USAGE}")
+    separator = argv.index("--")
+    overrides, command = argv[:separator], argv[separator + 1 :]
+    strict = "--strict" in overrides
+    variables = environment([each for each in overrides if each != "--strict"], strict, os.environ)
+    program = shutil.which(command[0])
+    if program is None:
+        raise ConfigurationError(f"exec: {command[0]!r} is no program that can be started")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores these two, and what is ignored stays so in the program that takes our place.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    os.execve(program, command, variables)
+
+
+def environment(overrides: list[str], strict: bool, base: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which every Python interpreter optimizes the graphs of its program.
+
+    Args:
+        overrides: What follows ``exec`` on the command line, as in the main command.
+        strict: Whether a failure of OptiFlow is raised in the program.
+        base: The environment to add to.
+
+    Raises:
+        ConfigurationError: A wrong override.
+    """
+    from optiflow.config.compose import compose
+    from optiflow.injection import SITE
+    from optiflow.injection.hook import CONFIGURATION, STRICT
+    from optiflow.optimizations.registry import resolve
+
+    opt = compose(overrides).opt
+    resolve(opt)
+    outer = base.get("PYTHONPATH")
+    path = [entry for entry in outer.split(os.pathsep) if entry != str(SITE)] if outer else []
+    variables = {**base, CONFIGURATION: json.dumps(opt), "PYTHONPATH": os.pathsep.join([str(SITE), *path])}
+    variables.pop(STRICT, None)
+    return {**variables, STRICT: "1"} if strict else variables

@@ -1,0 +1,186 @@
+"""The main job: compose the configuration, run it, judge it, show it. One run, or a sweep of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from optiflow.config.compose import composition_errors, to_configuration_error, validate
+from optiflow.config.files import conf_dir
+from optiflow.errors import ConfigurationError, OptiflowError
+from optiflow.settings import get_settings
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from optiflow.analysis.outcome import Outcome
+    from optiflow.config.models import RunConfig
+
+__all__ = ["main"]
+
+
+@dataclass
+class _Jobs:
+    """What the jobs of one command line came to."""
+
+    sweep_id: str | None = None
+    overrides: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[tuple[str, OptiflowError]] = field(default_factory=list)
+    config: RunConfig | None = None
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the workflow once, or once for each value of a sweep.
+
+    Args:
+        argv: Hydra's overrides and flags.
+
+    Returns:
+        The worst exit code of the jobs.
+    """
+    jobs = _Jobs()
+    _run_hydra(argv, jobs)
+    if jobs.config is None:  # Hydra was only asked to print something.
+        return 0
+    if jobs.sweep_id is not None:
+        _show_sweep(jobs)
+    codes = [failure.exit_code for _, failure in jobs.failures]
+    codes += [outcome.verdict.exit_code for outcome in jobs.outcomes]
+    # A failed job outweighs a failed criterion, whatever the numbers are.
+    return next((code for code in (130, 2, 1, 3, 125) if code in codes), 0)
+
+
+def _job(raw: DictConfig, jobs: _Jobs) -> None:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    if hydra.mode == RunMode.MULTIRUN:
+        jobs.sweep_id = jobs.sweep_id or uuid4().hex
+    config = validate(raw)
+    jobs.config = config
+    try:
+        with log_as_configured(config):
+            outcome = _run_and_judge(config, overrides, jobs.sweep_id)
+    except OptiflowError as error:
+        # One job that fails must not end a sweep; alone, it is the command's own failure.
+        if jobs.sweep_id is None:
+            raise
+        jobs.failures.append((" ".join(overrides) or "no overrides", error))
+        return
+    jobs.outcomes.append(outcome)
+    if jobs.sweep_id is None:
+        show(outcome, config)
+
+
+def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | None) -> Outcome:
+    # LangGraph and SQLAlchemy are imported only once the configuration is known to be right.
+    from optiflow.experiment.compare import run_with_baseline
+    from optiflow.report.terminal import progress_of_nodes
+
+    interactive = config.report.progress and config.report.format == "terminal" and sys.stderr.isatty()
+    return run_with_baseline(
+        config,
+        get_settings(),
+        overrides=overrides,
+        sweep_id=sweep_id,
+        say=lambda text: print(text, file=sys.stderr),
+        progress=lambda total: progress_of_nodes(total, interactive),
+    )
+
+
+@contextmanager
+def log_as_configured(config: RunConfig) -> Iterator[None]:
+    """Send logs where the configuration says; beside JSON on standard output, to standard error.
+
+    Raises:
+        ConfigurationError: The folder for logs can't be written.
+    """
+    from optiflow.log import configure
+
+    if config.log.destination == "stderr" or config.report.format == "json":
+        configure(config.log.level, sys.stderr)
+        yield
+        return
+    path = get_settings().logs / "optiflow.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: can't write logs there: {error.strerror}; set OPTIFLOW_LOG_DIR") from error
+    with stream:
+        configure(config.log.level, stream)
+        try:
+            yield
+        finally:
+            configure(config.log.level, sys.stderr)
+
+
+def show(outcome: Outcome, config: RunConfig) -> None:
+    """Print one outcome in the configured format."""
+    if config.report.format == "json":
+        from optiflow.report.json_report import as_json
+
+        print(as_json(outcome))
+    else:
+        from optiflow.report.terminal import console, outcome_view
+
+        console().print(outcome_view(outcome))
+
+
+def _show_sweep(jobs: _Jobs) -> None:
+    assert jobs.config is not None
+    if jobs.config.report.format == "json":
+        import json
+
+        from optiflow.report.json_report import as_object
+
+        failed = [{"overrides": what, "error": str(error)} for what, error in jobs.failures]
+        runs = [as_object(outcome) for outcome in jobs.outcomes]
+        print(json.dumps({"sweep_id": jobs.sweep_id, "runs": runs, "failed": failed}, indent=2, ensure_ascii=False))
+    else:
+        from optiflow.report.terminal import console, sweep_view
+
+        console().print(sweep_view(jobs.outcomes, [(what, str(error)) for what, error in jobs.failures]))
+
+
+def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
+    """Run Hydra's command line with our own errors.
+
+    Raises:
+        ConfigurationError: Hydra can't compose the configuration.
+    """
+    import hydra
+
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    with _hydra_process(argv):
+        try:
+            main(lambda config: _job(config, jobs))()
+        except composition_errors() as error:
+            # Behind the point where a job has begun, a ValueError is the job's own.
+            if jobs.config is not None:
+                raise
+            raise to_configuration_error(error) from error
+
+
+@contextmanager
+def _hydra_process(argv: Sequence[str]) -> Iterator[None]:
+    """Hydra reads ``sys.argv`` and prints errors itself unless told not to; both are put back afterwards."""
+    saved_argv, saved_variable = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["optiflow", *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = saved_argv
+        if saved_variable is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = saved_variable

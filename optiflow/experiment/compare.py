@@ -1,0 +1,61 @@
+"""A run compared with the baseline of the same workload, which is run first where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
+
+from optiflow.analysis.outcome import Outcome
+from optiflow.analysis.verdict import judge
+from optiflow.config.models import RunConfig
+from optiflow.record.store import RecordStore
+from optiflow.run import Job, execute, prepare
+from optiflow.settings import Settings
+
+__all__ = ["Progress", "Say", "run_with_baseline"]
+
+Say = Callable[[str], None]
+"""Tells the user one line."""
+
+Progress = Callable[[int], AbstractContextManager[Callable[[str], None]]]
+"""Given the number of nodes, a context manager that yields what to call when one of them has ended."""
+
+
+def run_with_baseline(
+    config: RunConfig,
+    settings: Settings,
+    *,
+    say: Say,
+    progress: Progress,
+    overrides: Sequence[str] = (),
+    sweep_id: str | None = None,
+) -> Outcome:
+    """Run a configuration, find or make its baseline, and judge the one against the other.
+
+    Args:
+        config: What to run.
+        settings: Where records go, and which toggles the kill switch holds off.
+        say: Tells the user what is being done beside what was asked for.
+        progress: Shows how far a run is.
+        overrides: The command-line overrides, for the record.
+        sweep_id: The sweep that the run belongs to.
+
+    Raises:
+        OptiflowError: The input, the run or the store failed.
+    """
+    with closing(RecordStore(settings.store_url)) as store:
+        job = prepare(config, disabled=settings.disable, overrides=overrides, sweep_id=sweep_id)
+
+        def run(this: Job):
+            with progress(len(this.workflow.builder.nodes)) as node_ended:
+                return execute(this, store, on_node_end=node_ended)
+
+        if not job.toggles:
+            record = run(job)
+            return Outcome(record, record, judge(record, None, config.criteria))
+        baseline = store.baseline_for(job.comparison_key)
+        if baseline is None:
+            say("no baseline of this workload on record: running it first")
+            baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id))
+        record = run(job)
+        return Outcome(record, baseline, judge(record, baseline, config.criteria))

@@ -1,0 +1,238 @@
+"""Structured logs, written through structlog; a call below the level costs next to nothing.
+
+A level is applied by exchanging the methods of `Logger` itself: every logger of the process follows a
+change of level at once, and a filtered call only steps a counter. structlog is imported when the first line
+is really written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from optiflow.errors import ConfigurationError, nearest_name
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+__all__ = ["DEFAULT_LEVEL", "Level", "Logger", "Renderer", "configure", "get_logger", "level_filter"]
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+"""How grave a line has to be in order to be written."""
+
+Renderer = Literal["logfmt", "json"]
+"""How a line looks: ``key=value`` pairs, or one JSON object."""
+
+DEFAULT_LEVEL: Level = "INFO"
+"""The chatty level that applications start with."""
+
+_SEVERITY: dict[str, int] = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
+
+class Logger:
+    """Writes lines of an event and fields; a line below the level is dropped before anything is computed."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, **fields: object) -> None:
+        self._fields = fields
+
+    def bind(self, **fields: object) -> Logger:
+        """A logger that adds ``fields`` to each of its lines."""
+        return Logger(**{**self._fields, **fields})
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """Write detail that only matters in the search for a fault."""
+        _emit("debug", event, {**self._fields, **fields})
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Write the normal course of things."""
+        _emit("info", event, {**self._fields, **fields})
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Write what a user should know although the run goes on."""
+        _emit("warning", event, {**self._fields, **fields})
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Write what failed."""
+        _emit("error", event, {**self._fields, **fields})
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """Write what failed, with the traceback of the exception being handled; the level is ERROR."""
+        _emit("error", event, {**self._fields, "exc_info": True, **fields})
+
+    def critical(self, event: str, /, **fields: object) -> None:
+        """Write what ends the program."""
+        _emit("critical", event, {**self._fields, **fields})
+
+
+class _Tally:
+    """Counts calls from any thread without a lock; `itertools.count` steps atomically."""
+
+    def __init__(self) -> None:
+        self._steps = itertools.count()
+        self._reads = 0
+        self._lock = threading.Lock()
+        self.step = self._steps.__next__
+
+    def read(self) -> int:
+        """The number of steps so far; reading takes a step too, which is deducted."""
+        with self._lock:
+            steps = next(self._steps) - self._reads
+            self._reads += 1
+        return steps
+
+
+_METHODS: dict[str, tuple[int, Callable[..., None]]] = {
+    "debug": (10, Logger.debug),
+    "info": (20, Logger.info),
+    "warning": (30, Logger.warning),
+    "error": (40, Logger.error),
+    "exception": (40, Logger.exception),
+    "critical": (50, Logger.critical),
+}
+_filtered = _Tally()
+_lock = threading.RLock()
+_configured: Level = DEFAULT_LEVEL
+_filters: list[Level] = []
+_stream: TextIO | None = None
+_renderer: Renderer = "logfmt"
+
+
+def get_logger(name: str) -> Logger:
+    """A logger whose lines carry ``logger=name``; it follows every later change of level or stream."""
+    return Logger(logger=name)
+
+
+def configure(
+    level: Level = DEFAULT_LEVEL, stream: TextIO | None = None, renderer: Renderer = "logfmt"
+) -> None:
+    """Say what is logged, where and how, for the whole process.
+
+    Args:
+        level: Lines below it are dropped.
+        stream: Where lines go; None: the standard error stream of the moment of writing.
+        renderer: How lines look.
+
+    Raises:
+        ConfigurationError: The level or the renderer does not exist.
+    """
+    global _configured, _stream, _renderer
+    _check(level)
+    if renderer not in ("logfmt", "json"):
+        raise ConfigurationError(
+            f"log renderer {renderer!r} does not exist; {nearest_name(str(renderer), ('logfmt', 'json'))}"
+        )
+    with _lock:
+        _configured, _stream, _renderer = level, stream, renderer
+        _apply()
+
+
+@contextmanager
+def level_filter(level: Level) -> Iterator[Callable[[], int]]:
+    """Drop lines below ``level`` for the block, whatever was configured; the strictest level in force wins.
+
+    Yields:
+        A function that tells how many calls were dropped since the block began, by any filter.
+
+    Raises:
+        ConfigurationError: The level does not exist.
+    """
+    _check(level)
+    before = _filtered.read()
+    with _lock:
+        _filters.append(level)
+        _apply()
+    try:
+        yield lambda: _filtered.read() - before
+    finally:
+        with _lock:
+            _filters.remove(level)
+            _apply()
+
+
+def _check(level: str) -> None:
+    if level not in _SEVERITY:
+        raise ConfigurationError(f"log level {level!r} does not exist; {nearest_name(level, _SEVERITY)}")
+
+
+def _apply() -> None:
+    threshold = max(_SEVERITY[level] for level in (_configured, *_filters))
+    for name, (severity, method) in _METHODS.items():
+        setattr(Logger, name, method if severity >= threshold else _drop)
+
+
+def _drop(self: Logger, event: str, /, **fields: object) -> None:
+    _filtered.step()
+
+
+def _emit(level: str, event: str, fields: dict[str, object]) -> None:
+    try:
+        getattr(_structlog(), level)(event, **fields)
+    # The caller's own values are rendered here; whatever their methods raise, a log line is not worth a
+    # run.
+    except Exception as error:  # noqa: BLE001
+        _write(f"level={level} event={event!r} unrendered={error!r}")
+
+
+@cache
+def _structlog() -> Any:
+    import structlog
+
+    def order(_logger: object, _method: str, event: EventDict) -> EventDict:
+        first = {key: event.pop(key) for key in ("timestamp", "level", "logger", "event") if key in event}
+        return {**first, **event}
+
+    renderers: dict[Renderer, Callable[..., str | bytes]] = {
+        "logfmt": structlog.processors.LogfmtRenderer(),
+        "json": structlog.processors.JSONRenderer(default=repr, ensure_ascii=False),
+    }
+
+    def render(logger: object, method: str, event: EventDict) -> str | bytes:
+        return renderers[_renderer](logger, method, event)
+
+    return structlog.wrap_logger(
+        _Sink(),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            order,
+            render,
+        ],
+        wrapper_class=structlog.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+class _Sink:
+    """What structlog hands finished lines to."""
+
+    def debug(self, line: str) -> None:
+        _write(line)
+
+    info = warning = error = critical = debug
+
+
+def _write(line: str) -> None:
+    with _lock:
+        stream = _stream or sys.stderr
+        if stream is None:  # as under pythonw, which has no console
+            return
+        # A stream that is closed, full or broken loses its lines: there is nowhere left to tell it.
+        with suppress(OSError, ValueError):
+            try:
+                stream.write(f"{line}\n")
+            except UnicodeEncodeError:
+                encoding = stream.encoding or "ascii"
+                stream.write(f"{line.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+            stream.flush()
+
+
+_apply()

@@ -1,0 +1,254 @@
+"""Everything that the dataflow asks of LangGraph's run loop, in one place.
+
+LangGraph gives a running node, in its config, the function that starts tasks of the functional API. It is bound to
+the run's loop, which knows the step, the channels and the tasks. These are internals: what is not as expected here
+makes `current_loop` return None, and the graph then runs in program order, as without OptiFlow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langgraph._internal._constants import (
+    CONF,
+    CONFIG_KEY_CALL,
+    CONFIG_KEY_RESUMING,
+    CONFIG_KEY_SEND,
+    CONFIG_KEY_TASK_ID,
+    PULL,
+)
+from langgraph.channels.ephemeral_value import EphemeralValue
+from langgraph.channels.last_value import LastValue
+from langgraph.pregel._algo import prepare_next_tasks
+from langgraph.pregel._retry import arun_with_retry, run_with_retry
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.channels.base import BaseChannel
+    from langgraph.pregel._loop import PregelLoop
+    from langgraph.pregel._read import PregelNode
+    from langgraph.types import PregelExecutableTask
+
+__all__ = [
+    "NotAheadError",
+    "Seat",
+    "arun",
+    "attached",
+    "current_seat",
+    "empty_channel",
+    "prepare",
+    "run",
+    "send",
+    "start_async",
+    "start_thread",
+    "values",
+]
+
+T = TypeVar("T")
+
+
+class NotAheadError(BaseException):
+    """A node did, ahead of its turn, what can only be done in its turn. No node may catch it by accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a node runs: its loop, its task, and how the loop drives nodes."""
+
+    loop: PregelLoop
+    task_id: str
+    triggered: bool
+    """Whether an edge started the node on the state (True), or a ``Send`` with an input of its own."""
+    streaming: bool
+    """Whether the loop drains nodes as streams, so that tokens come through."""
+
+    @property
+    def step(self) -> int:
+        """Number of the running superstep."""
+        return self.loop.step
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other task runs in this superstep of this graph."""
+        return len(self.loop.tasks) == 1
+
+    @property
+    def max_concurrency(self) -> int | None:
+        """The run's own limit, if it has one."""
+        limit: int | None = self.loop.config.get("max_concurrency")
+        return limit
+
+    def breaks_before(self, name: str) -> bool:
+        """Whether the run may stop before this node."""
+        return _listed(name, self.loop.interrupt_before)
+
+    def breaks_after(self, name: str) -> bool:
+        """Whether the run may stop after this node."""
+        return _listed(name, self.loop.interrupt_after)
+
+    def reaches(self, steps_ahead: int) -> bool:
+        """Whether the recursion limit lets the run come to that step."""
+        return self.loop.step + steps_ahead <= self.loop.stop
+
+
+def _listed(name: str, breakpoints: Any) -> bool:
+    return breakpoints == "*" or name in breakpoints
+
+
+def current_seat(config: RunnableConfig) -> Seat | None:
+    """Find the loop that runs a node, or None where LangGraph is not built as expected."""
+    configurable = config.get(CONF, {})
+    call = configurable.get(CONFIG_KEY_CALL)
+    while not isinstance(call, partial):
+        # A node with a timeout gets the function wrapped in a guard that closes over it.
+        code = getattr(call, "__code__", None)
+        if code is None or "call" not in code.co_freevars:
+            return None
+        call = call.__closure__[code.co_freevars.index("call")].cell_contents
+    loop = getattr(call.keywords.get("schedule_task"), "__self__", None)
+    task = getattr(loop, "tasks", {}).get(configurable.get(CONFIG_KEY_TASK_ID))
+    if loop is None or task is None:
+        return None
+    return Seat(
+        loop=loop,
+        task_id=task.id,
+        triggered=task.path[0] == PULL,
+        streaming=bool(call.keywords.get("stream")),
+    )
+
+
+def attached(loop: PregelLoop, key: Hashable, make: Callable[[], T]) -> T:
+    """What belongs to a run of a graph, made on first use, and gone with the run's loop."""
+    belongings: dict[Hashable, T] = vars(loop).setdefault("_optiflow", {})
+    return belongings[key] if key in belongings else belongings.setdefault(key, make())
+
+
+def values(channels: Mapping[str, BaseChannel[Any, Any, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """The values of those of the keys that have one."""
+    return {key: channels[key].get() for key in keys if key in channels and channels[key].is_available()}
+
+
+def empty_channel() -> BaseChannel[Any, Any, Any]:
+    """A channel without a value: its key is absent from the state."""
+    return LastValue(Any)
+
+
+def prepare(
+    loop: PregelLoop,
+    node: PregelNode,
+    name: str,
+    steps_ahead: int,
+    view: Mapping[str, BaseChannel[Any, Any, Any]],
+) -> PregelExecutableTask | None:
+    """Let LangGraph itself prepare the task that a node will be, some steps from now, on another view of the state.
+
+    Args:
+        loop: The run's loop.
+        node: The node as compiled.
+        name: Its name.
+        steps_ahead: Supersteps between the running one and the node's.
+        view: Channels that differ from the loop's.
+
+    Returns:
+        The task, or None where LangGraph would not run the node on this state.
+    """
+    trigger = next(iter(node.triggers))
+    fired = EphemeralValue(Any, guard=False)
+    fired.update([None])
+    channels = {k: v for k, v in loop.channels.items() if not k.startswith("__pregel")}
+    version = max(loop.checkpoint["channel_versions"].values())
+    config = loop.config
+    if CONFIG_KEY_RESUMING in config[CONF]:
+        config = {**config, CONF: {k: v for k, v in config[CONF].items() if k != CONFIG_KEY_RESUMING}}
+    tasks = prepare_next_tasks(
+        {**loop.checkpoint, "channel_versions": {trigger: version}, "versions_seen": {}},
+        [],
+        {name: node},
+        {**channels, **view, trigger: fired},
+        loop.managed,
+        config,
+        loop.step + steps_ahead,
+        loop.stop,
+        for_execution=True,
+        store=loop.store,
+        checkpointer=loop.checkpointer,
+        manager=loop.manager,
+        retry_policy=(),
+        cache_policy=loop.cache_policy,
+    )
+    task = next(iter(tasks.values()), None)
+    # One attempt only: a failed one is raised in the node's turn, where LangGraph retries it by its policy.
+    return None if task is None else replace(task, retry_policy=())
+
+
+def _refuse_calls(*args: object, **kwargs: object) -> object:
+    raise NotAheadError("a task of the functional API can only be started in the node's turn")
+
+
+_AHEAD = {CONFIG_KEY_CALL: _refuse_calls}
+
+
+def run(task: PregelExecutableTask) -> None:
+    """One attempt at a task; its writes are in ``task.writes`` afterwards."""
+    try:
+        run_with_retry(task, None, configurable=_AHEAD)
+    except Exception as error:
+        _forget_note(error)
+        raise
+
+
+async def arun(task: PregelExecutableTask, *, streaming: bool) -> None:
+    """One attempt at a task, under its timeout; its writes are in ``task.writes`` afterwards."""
+    try:
+        await arun_with_retry(task, None, stream=streaming, configurable=_AHEAD)
+    except Exception as error:
+        _forget_note(error)
+        raise
+
+
+def _forget_note(error: Exception) -> None:
+    # LangGraph notes the task on the error, and will do so again when the node raises it in its turn.
+    notes = getattr(error, "__notes__", None)
+    if notes and notes[-1].startswith("During task with name"):
+        notes.pop()
+
+
+def send(config: RunnableConfig, task: PregelExecutableTask) -> None:
+    """Hand a finished task's writes to the node whose turn it is."""
+    config[CONF][CONFIG_KEY_SEND](list(task.writes))
+
+
+def start_async(loop: PregelLoop, name: str, work: Callable[[], Any]) -> Any:
+    """Start a coroutine that the run cancels and awaits when it ends. Returns the asyncio task."""
+    return loop.submit(work, __name__=name, __cancel_on_exit__=True, __reraise_on_exit__=False)  # type: ignore[call-arg]
+
+
+def start_thread(loop: PregelLoop, name: str, work: Callable[[], None]) -> Future[None]:
+    """Start a thread that the run waits for when it ends.
+
+    Not on the run's own pool, whose few workers the nodes of the superstep need.
+    """
+    future: Future[None] = Future()
+    executor = loop.submit.__self__  # type: ignore[attr-defined]
+    executor.tasks[future] = (True, False)
+    future.add_done_callback(executor.done)
+    context = copy_context()
+
+    def body() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            context.run(work)
+        except BaseException as error:  # noqa: BLE001 - the future carries it to whoever waits
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=body, name=f"optiflow:{name}", daemon=True).start()
+    return future

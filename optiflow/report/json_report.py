@@ -1,0 +1,68 @@
+"""The outcome as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from optiflow.analysis.figures import Figure
+from optiflow.analysis.outcome import Outcome
+
+__all__ = ["as_json", "as_object"]
+
+_ARM = (
+    "runtime_s",
+    "provider_s",
+    "cpu_s",
+    "waiting_s",
+    "tokens",
+    "prompt_tokens",
+    "completion_tokens",
+    "model_calls",
+    "grade",
+    "peak_rss_mb",
+    "peak_traced_mb",
+)
+"""The figures shown of each of the two runs."""
+
+
+def as_json(outcome: Outcome) -> str:
+    """The outcome as JSON text, indented."""
+    return json.dumps(as_object(outcome), indent=2, ensure_ascii=False)
+
+
+def as_object(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as plain data.
+
+    Seconds, megabytes and tokens as in the record; ``passed`` is null for a criterion that is not judged.
+    """
+    verdict = outcome.verdict
+    return {
+        "toggles": dict(outcome.record.toggles),
+        "clock": outcome.record.clock,
+        "baseline": _arm(outcome.baseline_figures),
+        "run": _arm(outcome.figures),
+        "speedup": outcome.figures.get("speedup", 1.0),
+        "critical_path_s": outcome.figures.get("critical_path_s"),
+        "outputs_equal": verdict.outputs_equal,
+        "difference": verdict.difference,
+        "criteria": [
+            {
+                "name": result.name,
+                "limit": result.limit,
+                "value": result.value,
+                "passed": result.passed,
+                "note": result.note,
+            }
+            for result in verdict.criteria
+        ],
+        "verdict": verdict.outcome,
+        "record_id": outcome.record.record_id,
+        "baseline_id": outcome.baseline.record_id,
+        "statistics": {name: dict(figures) for name, figures in outcome.record.statistics.items()},
+    }
+
+
+def _arm(figures: Mapping[str, Figure]) -> dict[str, Figure | None]:
+    return {name: figures.get(name) for name in _ARM}

@@ -1,0 +1,273 @@
+"""One run: configuration in, record out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables import RunnableConfig
+
+from optiflow.clock import Clock, RealClock, VirtualClock, use_clock
+from optiflow.config.models import RunConfig
+from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
+from optiflow.models.load import load_chat_model
+from optiflow.monitor.memory import MemoryProbe
+from optiflow.monitor.observation import provider_seconds, provider_total_seconds
+from optiflow.monitor.run_observer import RunObserver
+from optiflow.optimizations.base import Optimization
+from optiflow.optimizations.registry import available, resolve
+from optiflow.plan.graph_plan import GraphPlan
+from optiflow.quality.measure import measure
+from optiflow.record.environment import capture, code_digest
+from optiflow.record.normalise import digest, normalise
+from optiflow.record.schema import (
+    DecisionRecord,
+    ErrorRecord,
+    Memory,
+    NodeEffects,
+    Output,
+    QualityRecord,
+    RunRecord,
+    Timings,
+    Tokens,
+    comparison_key,
+    config_digest,
+    new_record_id,
+)
+from optiflow.workflow.graph_workflow import run_to_end
+from optiflow.workflow.load import load_workflow
+
+if TYPE_CHECKING:
+    from optiflow.record.store import RecordStore
+    from optiflow.workflow.base import Workflow
+
+__all__ = ["Job", "execute", "prepare"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is ready to start: input read, graph built, toggles made."""
+
+    config: RunConfig
+    clock: Clock
+    workflow: Workflow
+    toggles: tuple[Optimization[Any], ...]
+    overrides: tuple[str, ...]
+    sweep_id: str | None
+    code_sha256: str
+
+    @property
+    def comparison_key(self) -> str:
+        """The same for every run of this workload, whatever its toggles."""
+        workload = json.dumps(self.config.workload(), sort_keys=True)
+        return comparison_key(workload=workload, input=self.workflow.input_digest, code=self.code_sha256)
+
+
+def prepare(
+    config: RunConfig,
+    *,
+    disabled: Collection[str] = frozenset(),
+    overrides: Sequence[str] = (),
+    sweep_id: str | None = None,
+) -> Job:
+    """Read the input, build the graph and make the toggles; nothing runs yet.
+
+    Args:
+        config: What to run.
+        disabled: Toggles that the kill switch holds off.
+        overrides: The command-line overrides, for the record.
+        sweep_id: The sweep that the run belongs to.
+
+    Raises:
+        ConfigurationError: A toggle, the model or the declaration is wrong.
+        InputError: The input is missing, empty or unreadable.
+    """
+    clock: Clock = VirtualClock() if config.clock.kind == "virtual" else RealClock()
+    toggles = resolve(config.opt, disabled)
+    model = load_chat_model(config.model, clock)
+    workflow = load_workflow(config.workflow, model, config.model)
+    return Job(config, clock, workflow, toggles, tuple(overrides), sweep_id, code_digest())
+
+
+def optimized_plan(job: Job) -> GraphPlan:
+    """The job's graph as data, rewritten by each of its toggles in turn."""
+    workflow = job.workflow
+    options = {"checkpointer": workflow.checkpointer()} if workflow.checkpointer else {}
+    plan = GraphPlan.of(workflow.builder, effects=workflow.effects, compile_options=options)
+    for toggle in job.toggles:
+        plan = toggle.rewrite(plan)
+    return plan
+
+
+def execute(job: Job, store: RecordStore, *, on_node_end: Callable[[str], None] | None = None) -> RunRecord:
+    """Run a job and keep its record, whatever becomes of it.
+
+    The record is saved before the run starts and again when it has ended, so that a run killed in between leaves
+    a record that says so.
+
+    Args:
+        job: What to run.
+        store: Where the record goes.
+        on_node_end: Called with a node's name whenever one has ended.
+
+    Returns:
+        The record of a run that went well.
+
+    Raises:
+        RunFailedError: A node raised; the record is marked failed.
+        RunInterruptedError: Ctrl-C or SIGTERM; the record is marked interrupted.
+        OptiflowError: What OptiFlow itself raised in the run; the record is marked failed.
+    """
+    record = _started(job)
+    store.save(record)
+    attempt = _Attempt(job, on_node_end)
+    try:
+        attempt.run()
+    except KeyboardInterrupt:
+        store.save(attempt.ended(record, status="interrupted"))
+        raise RunInterruptedError(f"interrupted; the record {record.record_id} says so") from None
+    except Exception as error:
+        where = next((span.node for span in attempt.observed.nodes if span.error), None)
+        failure = ErrorRecord(type=_type_name(error), message=str(error), where=where)
+        store.save(attempt.ended(record, status="failed", error=failure, traceback=traceback.format_exc()))
+        if isinstance(error, OptiflowError):
+            raise
+        place = f"node {where!r}" if where else "the graph"
+        raise RunFailedError(f"{place} failed: {_type_name(error)}: {error} (record {record.record_id})") from error
+    record = attempt.ended(record, status="ok")
+    store.save(record)
+    return record
+
+
+class _Attempt:
+    """The measured part: one graph, run once, with what was seen of it."""
+
+    def __init__(self, job: Job, on_node_end: Callable[[str], None] | None) -> None:
+        self._job = job
+        self._plan = optimized_plan(job)
+        self._graph = self._plan.build()
+        self._statistics: dict[str, dict[str, float | int | str]] = {}
+        self._memory = MemoryProbe(traced=job.config.memory == "traced")
+        self._final: Mapping[str, Any] | None = None
+        self._cpu_s = self._runtime_s = 0.0
+        listener = None if on_node_end is None else _ends_only(on_node_end)
+        self.observed = RunObserver(job.clock.time, listener)
+
+    def run(self) -> None:
+        job = self._job
+        config = RunnableConfig(callbacks=[self.observed])
+        with ExitStack() as stack:
+            stack.enter_context(use_clock(job.clock))
+            statistics = {toggle.name: stack.enter_context(toggle.activate()) for toggle in job.toggles}
+            stack.enter_context(self._memory)
+            cpu, start = time.process_time(), job.clock.time()
+            try:
+                self._final = job.clock.run(run_to_end(self._graph, job.workflow, config))
+            finally:
+                self._runtime_s = job.clock.time() - start
+                self._cpu_s = time.process_time() - cpu
+                self._statistics = {name: dict(of_toggle()) for name, of_toggle in statistics.items()}
+
+    def ended(self, record: RunRecord, **changes: Any) -> RunRecord:
+        """The record of how the attempt ended."""
+        self.observed.finish()
+        calls = self.observed.model_calls
+        prompt = sum(call.prompt_tokens for call in calls)
+        completion = sum(call.completion_tokens for call in calls)
+        results: dict[str, Any] = {
+            "ended_at": datetime.now(UTC),
+            "timings": Timings.of(
+                runtime_s=self._runtime_s,
+                provider_s=provider_seconds(calls),
+                provider_total_s=provider_total_seconds(calls),
+                cpu_s=self._cpu_s,
+            ),
+            "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion),
+            "model_calls": calls,
+            "nodes": self.observed.nodes,
+            "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
+            "statistics": self._statistics,
+            "decisions": tuple(
+                DecisionRecord(toggle=each.toggle, node=each.node, action=each.action, reason=each.reason)
+                for each in self._plan.decisions
+            ),
+        }
+        if self._final is not None:
+            results |= self._outcome(self._final)
+        return record.evolve(**results, **changes)
+
+    def _outcome(self, final: Mapping[str, Any]) -> dict[str, Any]:
+        workflow = self._job.workflow
+        # Input that came back as it was is no output; whole documents would swell every record.
+        state = normalise({key: value for key, value in final.items() if value != workflow.input.get(key)})
+        text = final.get(workflow.output_key)
+        shown = text if isinstance(text, str) else None
+        return {
+            "output": Output(state=state, sha256=digest(state), text=shown),
+            "quality": None if shown is None else _quality(shown, workflow),
+        }
+
+
+def _started(job: Job) -> RunRecord:
+    resolved = job.config.model_dump(mode="json")
+    return RunRecord(
+        record_id=new_record_id(),
+        sweep_id=job.sweep_id,
+        status="running",
+        workflow=job.workflow.name,
+        config=resolved,
+        config_sha256=config_digest(resolved),
+        overrides=job.overrides,
+        toggles={name: any(toggle.name == name for toggle in job.toggles) for name in available()},
+        argv=tuple(sys.argv),
+        environment=capture(),
+        model=job.config.model.name,
+        seed=job.config.seed,
+        clock=job.clock.kind,
+        started_at=datetime.now(UTC),
+        code_sha256=job.code_sha256,
+        input_sha256=job.workflow.input_digest,
+        comparison_key=job.comparison_key,
+        effects=_effects(job.workflow),
+        deciding=tuple(job.workflow.builder.branches),
+    )
+
+
+def _effects(workflow: Workflow) -> dict[str, NodeEffects] | None:
+    """None unless the effects of every node are known, as for a declared workflow."""
+    known = {
+        name: NodeEffects(reads=tuple(sorted(each.reads)), writes=tuple(sorted(each.writes)))
+        for name, each in workflow.effects.items()
+        if each.reads is not None and each.writes is not None
+    }
+    return known if workflow.builder is not None and known.keys() == workflow.builder.nodes.keys() else None
+
+
+def _quality(text: str, workflow: Workflow) -> QualityRecord | None:
+    quality = measure(text, truth=workflow.truth, reference=workflow.reference)
+    if quality is None:
+        return None
+    counted = quality.kind == "truth"
+    return QualityRecord(
+        kind=quality.kind,
+        score=quality.score,
+        grade=quality.grade,
+        right=quality.right if counted else None,
+        missing=quality.missing if counted else None,
+        wrong=quality.wrong if counted else None,
+    )
+
+
+def _ends_only(on_node_end: Callable[[str], None]) -> Callable[[str, str], None]:
+    return lambda event, node: on_node_end(node) if event == "end" else None
+
+
+def _type_name(error: BaseException) -> str:
+    return type(error).__name__

@@ -1,0 +1,67 @@
+"""Playing a case: one graph, one way of watching it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance_cases.case import Case
+from langgraph.graph import StateGraph
+
+from optiflow.analysis.equivalence import STREAM_MODES, Mode, Observation, Observer, Recorder
+
+__all__ = ["Way", "construct", "play", "ways"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a graph is called and watched."""
+
+    mode: Mode
+    """The method."""
+    stream_modes: str | tuple[str, ...] = STREAM_MODES
+    """For a stream: what is streamed."""
+    subgraphs: bool = True
+    """For a stream: whether from subgraphs too."""
+
+    def __str__(self) -> str:
+        if self.mode not in ("stream", "astream") or self.stream_modes == STREAM_MODES:
+            return self.mode
+        return f"{self.mode} {self.stream_modes} subgraphs={self.subgraphs}"
+
+
+def ways(case: Case) -> Iterator[Way]:
+    """Every way in which a case is played."""
+    for mode in case.modes:
+        yield Way(mode)
+        if mode in ("stream", "astream"):
+            for asked in case.stream_modes:
+                yield Way(mode, asked if isinstance(asked, str) else tuple(asked), subgraphs=False)
+                yield Way(mode, asked if isinstance(asked, str) else tuple(asked), subgraphs=True)
+
+
+def construct(case: Case, recorder: Recorder) -> tuple[StateGraph, Mapping[str, Any]]:
+    """The case's graph and the keywords of its ``compile``."""
+    built = case.build(recorder)
+    return built if isinstance(built, tuple) else (built, {})
+
+
+def play(case: Case, way: Way, compiled: Any, recorder: Recorder) -> Observation:
+    """Do what the case does and see what happens.
+
+    Nothing listens to callbacks where only results are asked for: graphs take shorter paths then.
+    """
+    with Observer(
+        compiled,
+        mode=way.mode,
+        config=dict(case.config),
+        context=case.context,
+        keywords=case.keywords,
+        stream_modes=way.stream_modes,
+        subgraphs=way.subgraphs,
+        recorder=recorder,
+        callbacks="stream" in way.mode,
+    ) as observer:
+        case.play(observer)
+        return observer.finish()

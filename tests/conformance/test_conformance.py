@@ -1,0 +1,76 @@
+"""Every case under every arm does what plain LangGraph does."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from conformance_cases import agents, failing, overlapping, persistence, routing, running, states, subgraphs  # noqa: F401
+from conformance_cases.arms import ARMS, build, decisions
+from conformance_cases.case import CASES
+from conformance_cases.play import Way, construct, play, ways
+
+from optiflow.analysis.equivalence import Allowance, Observation, Recorder, first_difference
+
+
+@cache
+def baseline(name: str, way: Way) -> Observation:
+    """What plain LangGraph does."""
+    recorder = Recorder()
+    builder, options = construct(CASES[name], recorder)
+    return play(CASES[name], way, builder.compile(**options), recorder)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plain_langgraph_does_what_the_case_says(name: str) -> None:
+    """A case shows what it was written to show."""
+    case = CASES[name]
+    way = next(iter(ways(case)))
+    seen = baseline(name, way)
+    last = seen.turns[-1]
+    if case.failure is None:
+        assert last.failure is None
+    else:
+        assert last.failure is not None
+        assert case.failure in f"{last.failure.type}: {last.failure.message}"
+    if isinstance(case.output, dict):
+        assert isinstance(last.output, dict)
+        assert {key: last.output.get(key) for key in case.output} == case.output
+    elif case.output is not None:
+        assert last.output == case.output
+    if case.effects is not None:
+        assert tuple(effect.kind for effect in seen.effects) == tuple(case.effects)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("name", CASES)
+def test_an_optimized_graph_does_the_same(name: str, arm: str) -> None:
+    """Answers, requests, effects, history and streams are plain LangGraph's, but for documented differences."""
+    case = CASES[name]
+    decided = decisions(arm, *construct(case, Recorder()))
+    allow = Allowance.of(decided, case.concurrent)
+    if arm in ("none", "safe"):
+        assert not allow.overlapped
+    for way in ways(case):
+        recorder = Recorder()
+        builder, options = construct(case, recorder)
+        seen = play(case, way, build(arm, builder, options), recorder)
+        difference = first_difference(baseline(name, way), seen, allow=allow)
+        assert difference is None, f"{way}: {difference}"
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("name", CASES)
+def test_toggles_act_where_they_should(name: str, arm: str) -> None:
+    """What a case says is optimized, and what it says must be refused is, with the reason."""
+    case = CASES[name]
+    if not (case.applied or case.refusals):
+        return
+    decided = decisions(arm, *construct(case, Recorder()))
+    for toggle in {decision.toggle for decision in decided}:
+        applied = {each.node for each in decided if each.toggle == toggle and each.action == "applied"}
+        refused = {each.node: each.reason for each in decided if each.toggle == toggle and each.action == "refused"}
+        assert case.applied.get(toggle, frozenset()) <= applied
+        for node, reason in case.refusals.get(toggle, {}).items():
+            assert node not in applied
+            assert reason in refused.get(node, refused.get("*", ""))

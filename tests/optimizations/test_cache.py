@@ -1,0 +1,101 @@
+"""Tests of the toggle ``cache``."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from optiflow import log
+from optiflow.optimizations.async_ import Async, AsyncOptions
+from optiflow.optimizations.base import Decision, Optimization
+from optiflow.optimizations.cache import Cache, CacheOptions
+from optiflow.tokens import count_tokens, count_tokens_async, tokenizer_cache
+
+AskToggle = Callable[[Optimization[Any]], Decision]
+CONFIGURED = Path(__file__).parents[2] / "conf" / "opt" / "cache.yaml"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged."""
+    stream = io.StringIO()
+    log.configure("INFO", stream)
+    yield stream
+    log.configure()
+
+
+def test_the_configuration_holds_every_option_with_its_default() -> None:
+    """The YAML file says what the options' model says."""
+    assert yaml.safe_load(CONFIGURED.read_text(encoding="utf-8")) == {"cache": CacheOptions().model_dump()}
+
+
+@pytest.mark.parametrize("wrong", [{"max_entries": 0}, {"max_characters": 0}, {"size": 1}])
+def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
+    """Values out of range and unknown keys are errors."""
+    with pytest.raises(ValidationError):
+        CacheOptions.model_validate(wrong)
+
+
+def test_the_decision_is_about_the_whole_graph(decision_of: AskToggle) -> None:
+    """The graph stays as it is; what the toggle does is said."""
+    decision = decision_of(Cache(CacheOptions()))
+    assert (decision.toggle, decision.node, decision.action) == ("cache", "*", "applied")
+
+
+def test_repeated_counts_hit_and_the_statistics_are_logged(lines: io.StringIO) -> None:
+    """Statistics tell hits, misses and tokenizers; they are logged when the run ends."""
+    with Cache(CacheOptions()).activate() as statistics:
+        for _ in range(10):
+            assert count_tokens("hello world", "gpt-4o") == 2
+    seen = statistics()
+    assert (seen["count_hits"], seen["count_misses"], seen["count_hit_rate"]) == (9, 1, 0.9)
+    assert (seen["tokenizer_initializations"], seen["entries"], seen["evictions"]) == (1, 1, 0)
+    assert seen["characters"] == len("hello world")
+    assert 'event="tokenizer cache" count_hits=9' in lines.getvalue()
+
+
+def test_a_failed_run_logs_them_too(lines: io.StringIO) -> None:
+    """What leaves the run does not take the statistics with it."""
+    with pytest.raises(ZeroDivisionError), Cache(CacheOptions()).activate():
+        raise ZeroDivisionError
+    assert "tokenizer cache" in lines.getvalue()
+
+
+def test_each_run_begins_with_an_empty_cache() -> None:
+    """Arms of a comparison don't warm each other; the tokenizer stays one."""
+    for _ in range(2):
+        with Cache(CacheOptions()).activate() as statistics:
+            count_tokens("hello world", "gpt-4o")
+        assert (statistics()["count_hits"], statistics()["count_misses"]) == (0, 1)
+        assert statistics()["tokenizer_initializations"] == 1
+
+
+@pytest.mark.parametrize("cache_first", [True, False])
+async def test_a_hit_never_goes_to_a_thread(cache_first: bool) -> None:
+    """With ``async`` beside it, in either order, a text is counted in a thread once and then known at once."""
+    cache, offload = Cache(CacheOptions()), Async(AsyncOptions(min_characters=0))
+    outer, inner = (cache, offload) if cache_first else (offload, cache)
+    with outer.activate() as outer_statistics, inner.activate() as inner_statistics:
+        await count_tokens_async("hello world", "gpt-4o")
+        counts = await asyncio.gather(*(count_tokens_async("hello world", "gpt-4o") for _ in range(5)))
+    seen = {**outer_statistics(), **inner_statistics()}
+    assert counts == [2] * 5
+    assert (seen["offloaded"], seen["inline"], seen["count_hits"]) == (1, 5, 5)
+
+
+def test_attached_it_writes_no_lines(lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Around each run of somebody's program counts are remembered, and the log is left alone."""
+    encoded = []
+    plain = tokenizer_cache.encoded_length
+    monkeypatch.setattr(tokenizer_cache, "encoded_length", lambda *args: encoded.append(args) or plain(*args))
+    with Cache(CacheOptions()).attach():
+        assert [count_tokens("hello world", "gpt-4o") for _ in range(3)] == [2, 2, 2]
+    assert len(encoded) == 1
+    assert lines.getvalue() == ""

@@ -1,0 +1,252 @@
+"""What toggles hold around the runs of a compiled graph."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, ClassVar, TypedDict
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
+
+from optiflow.activation import activated, run_level
+from optiflow.optimizations.base import Optimization, Options
+
+lent: ContextVar[str] = ContextVar("lent", default="nothing")
+callers: ContextVar[str] = ContextVar("callers", default="nothing")
+
+
+class State(TypedDict, total=False):
+    seen: list[str]
+
+
+class Probe(Optimization[Options]):
+    """Sets a context variable around each run and keeps account of it."""
+
+    name: ClassVar[str] = "probe"
+
+    def __init__(self) -> None:
+        super().__init__(Options())
+        self.entered = 0
+        self.left = 0
+
+    @contextmanager
+    def attach(self) -> Iterator[None]:
+        self.entered += 1
+        token = lent.set(f"run {self.entered}")
+        try:
+            yield
+        finally:
+            lent.reset(token)
+            self.left += 1
+
+    def activate(self) -> AbstractContextManager[Any]:
+        return self.attach()
+
+
+class Failing(Probe):
+    """Can't be entered."""
+
+    name: ClassVar[str] = "failing"
+
+    def attach(self) -> AbstractContextManager[None]:
+        raise RuntimeError("can't start")
+
+
+def see(state: State) -> State:
+    """Note what a node sees of both variables."""
+    return {"seen": [*state.get("seen", []), f"{lent.get()}, {callers.get()}"]}
+
+
+def builder_of(*nodes: Any) -> StateGraph[State]:
+    """A chain."""
+    builder = StateGraph(State)
+    names = [f"n{number}" for number in range(len(nodes))]
+    for name, node in zip(names, nodes, strict=True):
+        builder.add_node(name, node)
+    for source, target in zip([START, *names], [*names, END], strict=True):
+        builder.add_edge(source, target)
+    return builder
+
+
+@pytest.fixture
+def probe() -> Probe:
+    """A toggle that keeps account."""
+    return Probe()
+
+
+@pytest.fixture
+def graph(probe: Probe) -> Any:
+    """Two nodes under the toggle."""
+    return activated(builder_of(see, see).compile(checkpointer=InMemorySaver()), [probe])
+
+
+CONFIG: Any = {"configurable": {"thread_id": "1"}}
+
+
+def test_graph_without_run_level_toggles_stays_as_it_is() -> None:
+    """A toggle that only rewrites costs nothing at run time."""
+    plain = builder_of(see).compile()
+    assert activated(plain, [Optimization(Options())]) is plain
+    assert type(plain) is CompiledStateGraph
+    assert run_level([Optimization(Options())]) == ()
+
+
+def test_graph_is_still_a_compiled_state_graph(graph: Any) -> None:
+    """Neither isinstance nor what a drawing or a repr shows tells the difference."""
+    assert isinstance(graph, CompiledStateGraph)
+    assert (type(graph).__name__, type(graph).__module__) == ("CompiledStateGraph", "langgraph.graph.state")
+    outer = builder_of(graph).compile()
+    plain = builder_of(builder_of(see, see).compile(checkpointer=InMemorySaver())).compile()
+    assert outer.get_graph().to_json() == plain.get_graph().to_json()
+
+
+def test_invoke_holds_the_toggles_once(graph: Any, probe: Probe) -> None:
+    """Every node sees them; the caller does not."""
+    assert graph.invoke({}, CONFIG) == {"seen": ["run 1, nothing", "run 1, nothing"]}
+    assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
+
+
+async def test_ainvoke_holds_the_toggles_once(graph: Any, probe: Probe) -> None:
+    """The same for the asynchronous call, with each of two concurrent runs on its own."""
+    runs = [graph.ainvoke({}, {"configurable": {"thread_id": str(number)}}) for number in range(2)]
+    first, second = await asyncio.gather(*runs)
+    assert {first["seen"][0], second["seen"][0]} == {"run 1, nothing", "run 2, nothing"}
+    assert first["seen"][0] == first["seen"][1]
+    assert (probe.entered, probe.left, lent.get()) == (2, 2, "nothing")
+
+
+def test_batch_holds_the_toggles_in_each_thread(graph: Any, probe: Probe) -> None:
+    """Each input of a batch is a run."""
+    outputs = graph.batch([{}, {}], [{"configurable": {"thread_id": str(number)}} for number in range(2)])
+    assert all(output["seen"][0].startswith("run") for output in outputs)
+    assert (probe.entered, probe.left) == (2, 2)
+
+
+def test_stream_does_not_leak_into_its_caller(graph: Any, probe: Probe) -> None:
+    """Between two steps the caller sees its own variables, and its changes reach the next step."""
+    between = []
+
+    def iterate() -> None:
+        for part in graph.stream({}, CONFIG):
+            between.append((lent.get(), part))
+            callers.set("changed")
+
+    copy_context().run(iterate)
+    assert [variable for variable, _ in between] == ["nothing", "nothing"]
+    assert between[1][1] == {"n1": {"seen": ["run 1, nothing", "run 1, changed"]}}
+    assert (probe.entered, probe.left) == (1, 1)
+
+
+async def test_astream_does_not_leak_into_its_caller(graph: Any, probe: Probe) -> None:
+    """The same for the asynchronous stream."""
+    between = [(lent.get(), part) async for part in graph.astream({}, CONFIG, stream_mode="values")]
+    assert {variable for variable, _ in between} == {"nothing"}
+    assert between[-1][1] == {"seen": ["run 1, nothing", "run 1, nothing"]}
+    assert (probe.entered, probe.left) == (1, 1)
+
+
+async def test_astream_events_hold_the_toggles(graph: Any, probe: Probe) -> None:
+    """Event streams go through the same door."""
+    events = [event async for event in graph.astream_events({}, CONFIG, version="v2")]
+    assert events[-1]["data"]["output"] == {"seen": ["run 1, nothing", "run 1, nothing"]}
+    assert (probe.entered, probe.left) == (1, 1)
+
+
+def test_abandoned_stream_leaves_the_toggles(graph: Any, probe: Probe) -> None:
+    """A stream that is closed early, or collected in another context, ends what it started."""
+    stream = graph.stream({}, CONFIG)
+    next(stream)
+    copy_context().run(stream.close)
+    assert (probe.entered, probe.left) == (1, 1)
+    other = graph.stream({}, {"configurable": {"thread_id": "2"}})
+    next(other)
+    del other
+    gc.collect()
+    assert (probe.entered, probe.left) == (2, 2)
+
+
+async def test_abandoned_astream_leaves_the_toggles(graph: Any, probe: Probe) -> None:
+    """The same where another task closes the stream."""
+    stream = graph.astream({}, CONFIG)
+    await anext(stream)
+    await asyncio.create_task(stream.aclose())
+    assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
+
+
+def test_unstarted_stream_starts_nothing(graph: Any, probe: Probe) -> None:
+    """As in LangGraph, nothing happens before the first step."""
+    graph.stream({}, CONFIG)
+    assert probe.entered == 0
+
+
+async def test_nested_runs_do_not_activate_twice(probe: Probe) -> None:
+    """A graph in a graph, as a node or called by one, runs under what the outer run holds."""
+    inner = activated(builder_of(see).compile(), [probe])
+
+    async def call(state: State) -> State:
+        parts = [part async for part in inner.astream(state, stream_mode="values")]
+        return parts[-1]
+
+    outer = activated(builder_of(inner, call, lambda state: inner.invoke(state)).compile(), [probe])
+    assert await outer.ainvoke({}) == {"seen": ["run 1, nothing"] * 3}
+    assert (probe.entered, probe.left) == (1, 1)
+
+
+def test_error_of_a_node_leaves_the_toggles(probe: Probe) -> None:
+    """The node's own exception comes out."""
+
+    def fail(state: State) -> State:
+        raise LookupError("no such thing")
+
+    graph = activated(builder_of(see, fail).compile(), [probe])
+    with pytest.raises(LookupError, match="no such thing"):
+        graph.invoke({})
+    with pytest.raises(LookupError, match="no such thing"):
+        list(graph.stream({}))
+    assert (probe.entered, probe.left) == (2, 2)
+
+
+def test_toggle_that_fails_leaves_those_before_it(probe: Probe) -> None:
+    """What was entered is left again."""
+    graph = activated(builder_of(see).compile(), [probe, Failing()])
+    with pytest.raises(RuntimeError, match="can't start"):
+        graph.invoke({})
+    assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
+
+
+def test_copies_keep_the_toggles(graph: Any, probe: Probe) -> None:
+    """LangGraph's server copies each graph it runs."""
+    copied = graph.copy({"name": "served"}).with_config(tags=["a"])
+    assert copied.name == "served"
+    assert copied.invoke({}, CONFIG)["seen"][0] == "run 1, nothing"
+    assert probe.entered == 1
+
+
+async def test_functional_api_graphs_hold_the_toggles(probe: Probe) -> None:
+    """An @entrypoint is a Pregel and stays one."""
+
+    @entrypoint()
+    def answer(question: str) -> str:
+        return f"{question} {lent.get()}"
+
+    graph = activated(answer, [probe])
+    assert isinstance(graph, Pregel)
+    assert type(graph).__name__ == "Pregel"
+    assert graph.invoke("sync") == "sync run 1"  # type: ignore[comparison-overlap]
+    assert await graph.ainvoke("async") == "async run 2"  # type: ignore[comparison-overlap]
+
+
+def test_signatures_are_langgraphs_own(graph: Any) -> None:
+    """Whoever inspects the methods sees LangGraph's parameters."""
+    plain = builder_of(see).compile()
+    for method in ("invoke", "ainvoke", "stream", "astream"):
+        assert inspect.signature(getattr(graph, method)) == inspect.signature(getattr(plain, method))
