@@ -55,9 +55,7 @@ def median_interval(samples: Sequence[float], seed: int = 0) -> Interval:
     """The median of ``samples`` and its interval."""
     draw = random.Random(seed)
     medians = sorted(statistics.median(draw.choices(samples, k=len(samples))) for _ in range(RESAMPLES))
-    return Interval(
-        statistics.median(samples), medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)]
-    )
+    return Interval(statistics.median(samples), medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)])
 
 
 def ratio_interval(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Interval:

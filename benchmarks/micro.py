@@ -120,9 +120,7 @@ def monitored_calls(repetitions: int) -> Iterator[Figure]:
         },
         repetitions,
     )
-    yield Figure(
-        "@performance_monitor, active", "us", _added(samples["active"], samples["plain"], calls), "< 2"
-    )
+    yield Figure("@performance_monitor, active", "us", _added(samples["active"], samples["plain"], calls), "< 2")
     yield Figure("@performance_monitor, inactive", "us", _added(samples["inactive"], samples["plain"], calls))
 
 
@@ -147,9 +145,7 @@ def filtered_logs(repetitions: int) -> Iterator[Figure]:
         samples = interleave({"filtered": filtered, "written": written}, repetitions)
     finally:
         log.configure()
-    yield Figure(
-        "filtered log call", "us", _micro([sample / calls for sample in samples["filtered"]]), "< 0.3"
-    )
+    yield Figure("filtered log call", "us", _micro([sample / calls for sample in samples["filtered"]]), "< 0.3")
     yield Figure("written log call", "us", _micro([sample / calls for sample in samples["written"]]))
 
 

@@ -68,9 +68,7 @@ class _Run:
             self.close()
             raise
         self._variables = [
-            (variable, value)
-            for variable, value in self._context.items()
-            if before.get(variable, _END) is not value
+            (variable, value) for variable, value in self._context.items() if before.get(variable, _END) is not value
         ]
 
     def _enter(self, toggles: Sequence[Optimization[Any]]) -> None:
@@ -147,9 +145,7 @@ def _stepwise(stream: Generator[Any], toggles: Sequence[Optimization[Any]]) -> I
                 stream.close()
 
 
-async def _stepwise_async(
-    stream: AsyncGenerator[Any], toggles: Sequence[Optimization[Any]]
-) -> AsyncIterator[Any]:
+async def _stepwise_async(stream: AsyncGenerator[Any], toggles: Sequence[Optimization[Any]]) -> AsyncIterator[Any]:
     with closing(_Run(toggles)) as run:
         try:
             while True:

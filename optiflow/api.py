@@ -21,17 +21,21 @@ from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
     from optiflow.plan.effects import Effects
+    from optiflow.workflow.base import Workflow
 
 __all__ = [
     "Opt",
     "build",
     "building",
     "compile",
+    "decisions_of",
     "explain",
     "optimize",
     "optimize_fresh",
+    "plan_of",
     "rewrite",
     "toggles_of",
+    "unplanned",
 ]
 
 AnyStateGraph = StateGraph[Any, Any, Any, Any]
@@ -115,7 +119,7 @@ def decisions_of(
         effects: Effects declared from outside, by node name.
     """
     if isinstance(graph, Pregel) and not _is_planned(graph):
-        return tuple(_unplanned(toggle) for toggle in toggles)
+        return tuple(unplanned(toggle) for toggle in toggles)
     plan = GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects)
     return rewrite(plan, toggles).decisions
 
@@ -140,6 +144,28 @@ def rewrite(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> GraphPlan:
         if len(plan.decisions) == decided:
             plan = plan.decide(_undecided(toggle))
     return plan
+
+
+def plan_of(workflow: Workflow) -> GraphPlan | None:
+    """The plan of a workflow's graph with its declared effects and, for a user's graph, all its settings.
+
+    Args:
+        workflow: Declared, or a user's graph.
+
+    Returns:
+        None for a graph that no plan can be made of, such as an ``@entrypoint``: only what toggles do around the
+        run applies to it.
+    """
+    from optiflow.workflow.graph_workflow import GraphWorkflow
+
+    checkpointer = workflow.checkpointer() if workflow.checkpointer else None
+    if not isinstance(workflow, GraphWorkflow):
+        return GraphPlan.of(workflow.builder, effects=workflow.effects, compile_options={"checkpointer": checkpointer})
+    if not _is_planned(workflow.compiled):
+        return None
+    compiled = cast("AnyCompiled", copy.copy(workflow.compiled))
+    compiled.checkpointer = checkpointer or compiled.checkpointer
+    return GraphPlan.of(compiled, effects=workflow.effects)
 
 
 def build(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> tuple[AnyCompiled, tuple[Decision, ...]]:
@@ -195,9 +221,7 @@ def _build() -> Iterator[None]:
 
 def _is_planned(graph: AnyPregel) -> bool:
     """Whether a compiled graph is what its builder says; one that was changed by hand afterwards is not."""
-    return (
-        isinstance(graph, CompiledStateGraph) and graph.nodes.keys() - {START} == graph.builder.nodes.keys()
-    )
+    return isinstance(graph, CompiledStateGraph) and graph.nodes.keys() - {START} == graph.builder.nodes.keys()
 
 
 def _undecided(toggle: Optimization[Any]) -> Decision:
@@ -207,7 +231,7 @@ def _undecided(toggle: Optimization[Any]) -> Decision:
     return Decision(toggle.name, "*", "refused", "finds nothing in this graph that it could do")
 
 
-def _unplanned(toggle: Optimization[Any]) -> Decision:
+def unplanned(toggle: Optimization[Any]) -> Decision:
     """What is said of a toggle on a graph without a StateGraph."""
     if run_level((toggle,)):
         return Decision(toggle.name, "*", "applied", "acts around the run; there is no StateGraph to rewrite")

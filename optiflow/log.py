@@ -20,7 +20,7 @@ from optiflow.errors import ConfigurationError, nearest_name
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
-__all__ = ["DEFAULT_LEVEL", "Level", "Logger", "Renderer", "configure", "get_logger", "level_filter"]
+__all__ = ["DEFAULT_LEVEL", "Level", "Logger", "Renderer", "configure", "get_logger", "level_filter", "logging_to"]
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 """How grave a line has to be in order to be written."""
@@ -109,9 +109,7 @@ def get_logger(name: str) -> Logger:
     return Logger(logger=name)
 
 
-def configure(
-    level: Level = DEFAULT_LEVEL, stream: TextIO | None = None, renderer: Renderer = "logfmt"
-) -> None:
+def configure(level: Level = DEFAULT_LEVEL, stream: TextIO | None = None, renderer: Renderer = "logfmt") -> None:
     """Say what is logged, where and how, for the whole process.
 
     Args:
@@ -131,6 +129,21 @@ def configure(
     with _lock:
         _configured, _stream, _renderer = level, stream, renderer
         _apply()
+
+
+@contextmanager
+def logging_to(stream: TextIO | None, level: Level = DEFAULT_LEVEL) -> Iterator[None]:
+    """Log to ``stream`` from ``level`` on for the block; what was configured before holds again after it.
+
+    Raises:
+        ConfigurationError: The level does not exist.
+    """
+    before = (_configured, _stream, _renderer)
+    configure(level, stream, _renderer)
+    try:
+        yield
+    finally:
+        configure(*before)
 
 
 @contextmanager

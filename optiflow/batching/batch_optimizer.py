@@ -122,9 +122,7 @@ class BatchOptimizer:
         lent = _lent_slot.get()
         if lent is not None:
             return await self._asked(prompt, ask, lent)
-        here = self._loops.setdefault(
-            asyncio.get_running_loop(), _OnLoop(asyncio.Semaphore(self._max_concurrency))
-        )
+        here = self._loops.setdefault(asyncio.get_running_loop(), _OnLoop(asyncio.Semaphore(self._max_concurrency)))
         if identity is None:
             return await self._asked(prompt, ask, here.slots)
         key = (identity, prompt)

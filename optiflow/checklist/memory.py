@@ -10,8 +10,8 @@ import psutil
 
 from optiflow.checklist.lines import Line
 from optiflow.checklist.phases import Context
-from optiflow.run import Job, execute, prepare
 from optiflow.record.store import RecordStore
+from optiflow.run import Job, execute, prepare
 
 __all__ = ["check", "resident_mb_over_runs"]
 

@@ -25,7 +25,8 @@ PHASES: Mapping[str, str] = {
     "performance_report": "phase 4: durations by operation",
     "quick_wins": "phase 5: filtered logs and remembered counts",
     "memory": "memory over many runs",
-    "integration": "imports, rollback and LangGraph Studio",
+    "rollback": "toggles turned off again",
+    "integration": "imports and LangGraph Studio",
     "quick": "one run with every toggle, against the criteria",
 }
 """Every phase, a module of this package of the same name with ``check(context)``, and what it is about."""

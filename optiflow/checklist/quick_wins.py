@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from optiflow.checklist.lines import Line, paired, reduction_line
 from optiflow.checklist.phases import Context
-from optiflow.log import configure, get_logger
+from optiflow.log import get_logger, logging_to
 from optiflow.optimizations.registry import resolve
 
 __all__ = ["check"]
@@ -41,14 +41,11 @@ def _logging(context: Context) -> Iterable[Line]:
         with toggle.activate():
             hot_path()
 
-    configure("INFO", written)
-    try:
+    with logging_to(written):
         filtered()
         quiet = len(written.getvalue().splitlines())
         hot_path()
         chatty = len(written.getvalue().splitlines()) - quiet
         measured = paired(hot_path, filtered, context.repetitions)
-    finally:
-        configure()
     yield Line("Minimal console output", quiet == 0, f"{quiet} lines at {context.log_level} instead of {chatty:,}")
     yield reduction_line("Runtime improvement: >10% (the hot path)", measured, 0.10)

@@ -56,6 +56,4 @@ def check(context: Context) -> Iterable[Line]:
     hit_rate = float(seen["count_hit_rate"])
     yield Line("Cache hits: >90%", hit_rate > 0.90, f"{hit_rate:.1%} of {_AGENTS * _ROUNDS * len(prompts):,} counts")
     yield Line("Initialization count: 1", initializations == 1, f"built {initializations} time(s) in this process")
-    yield reduction_line(
-        "Repeated counts faster", paired(agents_without, agents_with_cache, context.repetitions), 0.0
-    )
+    yield reduction_line("Repeated counts faster", paired(agents_without, agents_with_cache, context.repetitions), 0.0)

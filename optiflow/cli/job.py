@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
-from optiflow.errors import ConfigurationError, OptiflowError
+from optiflow.errors import OptiflowError
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -94,33 +95,6 @@ def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | 
         say=lambda text: print(text, file=sys.stderr),
         progress=lambda total: progress_of_nodes(total, interactive),
     )
-
-
-@contextmanager
-def log_as_configured(config: RunConfig) -> Iterator[None]:
-    """Send logs where the configuration says; beside JSON on standard output, to standard error.
-
-    Raises:
-        ConfigurationError: The folder for logs can't be written.
-    """
-    from optiflow.log import configure
-
-    if config.log.destination == "stderr" or config.report.format == "json":
-        configure(config.log.level, sys.stderr)
-        yield
-        return
-    path = get_settings().logs / "optiflow.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: can't write logs there: {error.strerror}; set OPTIFLOW_LOG_DIR") from error
-    with stream:
-        configure(config.log.level, stream)
-        try:
-            yield
-        finally:
-            configure(config.log.level, sys.stderr)
 
 
 def show(outcome: Outcome, config: RunConfig) -> None:

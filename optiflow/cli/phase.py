@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from optiflow.cli.logs import log_as_configured
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.settings import get_settings
 
@@ -39,13 +40,13 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigurationError(f"no phase named; {_USAGE}")
     chosen = list(PHASES) if "all" in names else names
     context = Context(overrides, get_settings(), level, say=lambda text: print(text, file=sys.stderr))
-    context.config  # noqa: B018  a wrong override is told before anything is measured
     passed = True
-    for name in chosen:
-        print(f"{name}: {PHASES[name]}")
-        for line in check_phase(name, context):
-            print(f"  {line}")
-            passed &= line.passed
+    with log_as_configured(context.config):
+        for name in chosen:
+            print(f"{name}: {PHASES[name]}", flush=True)
+            for line in check_phase(name, context):
+                print(f"  {line}", flush=True)
+                passed &= line.passed
     return 0 if passed else 3
 
 

@@ -101,8 +101,12 @@ class VirtualClock:
         """
         if _runs_loop():
             raise RuntimeError("VirtualClock.run() cannot be called from a running event loop")
-        with asyncio.Runner(loop_factory=lambda: _VirtualLoop(self)) as runner:
+        with asyncio.Runner(loop_factory=self.new_event_loop) as runner:
             return runner.run(main)
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop of virtual time, for who runs one himself; `run` does it all."""
+        return _VirtualLoop(self)
 
     async def _sleep_beside(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         thread = threading.get_native_id()

@@ -67,7 +67,7 @@ class ModelConfig(BaseModel):
     def _latency_is_offline(self) -> ModelConfig:
         if self.latency is not None and self.provider != OFFLINE:
             raise ValueError(
-                f"model.latency belongs to provider 'offline'; provider {self.provider!r} takes its own time: "
+                f"latency belongs to provider 'offline'; provider {self.provider!r} takes its own time: "
                 "remove it or set model.latency=null"
             )
         return self

@@ -27,10 +27,13 @@ from collections.abc import Callable, Iterable
 from optiflow.models.material import Facts, Prompt, Section, facts_by_item, normalised, parse_prompt
 from optiflow.models.ranking import best_sentences, content_words, sentences_of
 
-__all__ = ["DEFAULT_WORDS", "NOT_STATED", "answer"]
+__all__ = ["DEFAULT_WORDS", "NOTHING", "NOT_STATED", "answer"]
 
 DEFAULT_WORDS = 120
 """Length of a summary of which no length was asked."""
+
+NOTHING = "The material has nothing on this."
+"""The answer where the material has no sentence and no fact to give."""
 
 NOT_STATED = "not stated"
 """What the model says of a field that the material does not mention."""
@@ -50,8 +53,8 @@ def answer(text: str) -> str:
         for match in pattern.finditer(prompt.instruction)
     ]
     if not parts:
-        return _summary(prompt.sections, prompt.instruction, DEFAULT_WORDS)
-    return "\n\n".join(part for _, part in sorted(parts, key=lambda part: part[0]) if part)
+        parts = [(0, _summary(prompt.sections, prompt.instruction, DEFAULT_WORDS))]
+    return "\n\n".join(part for _, part in sorted(parts, key=lambda part: part[0]) if part) or NOTHING
 
 
 def _copied_fields(match: re.Match[str], prompt: Prompt) -> str:

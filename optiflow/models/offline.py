@@ -20,6 +20,7 @@ from optiflow.clock import Clock
 from optiflow.config.model import LatencyConfig
 from optiflow.models.answering import answer
 from optiflow.models.latency import CallLatency, call_latency
+from optiflow.tokens.encodings import encoded_length, encoding_name, use_shipped_rank_files
 
 __all__ = ["OfflineChatModel"]
 
@@ -143,5 +144,5 @@ class OfflineChatModel(BaseChatModel):
 @functools.cache
 def _encoder(tokenizer: str) -> Callable[[str], int]:
     """The provider's own token count, which no toggle touches."""
-    encoding = tiktoken.encoding_for_model(tokenizer)
-    return lambda text: len(encoding.encode(text, disallowed_special=()))
+    use_shipped_rank_files()
+    return functools.partial(encoded_length, tiktoken.get_encoding(encoding_name(tokenizer)))

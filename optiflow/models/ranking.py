@@ -51,7 +51,7 @@ _MARKUP = (
 _NOT_PROSE = re.compile(r"^(?:#|\||={3,}|-{3,}|~{3,}|\s{4,}|>>>|\$ |\[[^\]]+\]:|[A-Z][\w /-]{0,40}: .{0,160}$)")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)]) +")
 _FULL_STOPS = (".", "!", "?", "…", '."', ".)", '!"', '?"')
-_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
+_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[^\sa-z])")
 
 
 def content_words(text: str) -> list[str]:

@@ -76,9 +76,7 @@ class BlockingMonitor:
     def report(self) -> BlockingReport:
         """What was seen so far."""
         with self._lock:
-            places = tuple(
-                BlockingPlace(call, place, count) for (call, place), count in self._calls.most_common()
-            )
+            places = tuple(BlockingPlace(call, place, count) for (call, place), count in self._calls.most_common())
             return BlockingReport(places, self.longest_s)
 
     def saw(self, call: str, place: Place) -> None:
@@ -208,9 +206,7 @@ class _Detector:
                     holding.ignored = place is None
 
 
-def _note_callback(
-    monitor: BlockingMonitor, handle: asyncio.Handle, holding: _Holding, elapsed_s: float
-) -> None:
+def _note_callback(monitor: BlockingMonitor, handle: asyncio.Handle, holding: _Holding, elapsed_s: float) -> None:
     if holding.ignored:
         return
     monitor.saw_callback(elapsed_s)
@@ -231,9 +227,7 @@ def _blockbuster(saw: Callable[[str, FrameType | None], None]) -> Iterator[None]
     detector = BlockBuster()
     # It is an entry of a type's table of slots, which can't be restored to what it was.
     detector.functions.pop("os.scandir", None)
-    owners = {
-        function.module for function in detector.functions.values() if isinstance(function.module, type)
-    }
+    owners = {function.module for function in detector.functions.values() if isinstance(function.module, type)}
     before = {owner: frozenset(vars(owner)) for owner in owners}
     for function in detector.functions.values():
         function.can_block_predicate = _observer(
@@ -256,9 +250,7 @@ def _observer(
 ) -> Callable[..., bool]:
     def observe(*args: Any, **kwargs: Any) -> bool:
         if not harmless(*args, **kwargs):
-            caller = sys._getframe(
-                2
-            )  # this function was called by blockbuster's wrapper, and that by the caller
+            caller = sys._getframe(2)  # this function was called by blockbuster's wrapper, and that by the caller
             if not _is_exempt(caller, exempt):
                 saw(call, caller)
         return True

@@ -40,9 +40,7 @@ def collect(monitor: PerformanceMonitor | None = None) -> Iterator[PerformanceMo
         _active.reset(token)
 
 
-def performance_monitor(
-    operation: str, *, clock: TimeSource = "own"
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def performance_monitor(operation: str, *, clock: TimeSource = "own") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Report each call of a function to the active `PerformanceMonitor`.
 
     The decorated function stays of its kind: plain, coroutine, generator or asynchronous generator. Of
@@ -129,9 +127,7 @@ class _TimedGenerator(Generator[Any, Any, Any]):
         finally:
             self.spent_s += self._now() - started
 
-    def throw(
-        self, kind: Any, value: BaseException | object = None, traceback: TracebackType | None = None, /
-    ) -> Any:
+    def throw(self, kind: Any, value: BaseException | object = None, traceback: TracebackType | None = None, /) -> Any:
         started = self._now()
         try:
             # ``yield from`` may still use the form with three arguments, which Python deprecates.

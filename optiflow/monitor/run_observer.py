@@ -230,9 +230,7 @@ def _tokens(response: LLMResult) -> tuple[int, int]:
 
 def _digest(asked: object) -> str:
     # Parameters may be objects; their type is all that is the same in every process.
-    text = json.dumps(
-        asked, sort_keys=True, ensure_ascii=False, default=lambda value: type(value).__qualname__
-    )
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=lambda value: type(value).__qualname__)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

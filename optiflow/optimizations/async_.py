@@ -38,9 +38,7 @@ class Async(Optimization[AsyncOptions]):
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
         """Leave the graph as it is: the toggle works around the run."""
         return plan.decide(
-            Decision(
-                self.name, "*", "applied", "long token counts run in threads; blocking calls are reported"
-            )
+            Decision(self.name, "*", "applied", "long token counts run in threads; blocking calls are reported")
         )
 
     @contextmanager

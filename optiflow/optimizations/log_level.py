@@ -30,9 +30,7 @@ class LogLevel(Optimization[LogLevelOptions]):
 
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
         """Leave the graph as it is: the toggle works around the run."""
-        return plan.decide(
-            Decision(self.name, "*", "applied", f"log lines below {self.options.level} are dropped")
-        )
+        return plan.decide(Decision(self.name, "*", "applied", f"log lines below {self.options.level} are dropped"))
 
     @contextmanager
     def activate(self) -> Iterator[Statistics]:

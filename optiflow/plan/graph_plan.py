@@ -71,6 +71,9 @@ class NodePlan:
     declared: Effects | None = None
     """Effects declared for this node by configuration or by the workflow; None: ask the node itself."""
 
+    visible: frozenset[str] = frozenset()
+    """The state keys of its input schema."""
+
     subgraph: GraphPlan | None = None
     """The plan of the graph that this node is, where a rewrite changed it; None: as the user compiled it."""
 
@@ -81,7 +84,7 @@ class NodePlan:
             return self.declared
         from optiflow.plan.inference import infer_effects
 
-        return infer_effects(self.runnable, self.input_schema)
+        return infer_effects(self.runnable, self.input_schema, self.visible)
 
     @property
     def runnable(self) -> Any:
@@ -201,11 +204,14 @@ class GraphPlan:
         else:
             builder = graph
         declared = effects or {}
+        visible = {schema: frozenset(keys) for schema, keys in builder.schemas.items()}
         return cls(
             builder=builder,
             nodes=MappingProxyType(
                 {
-                    name: NodePlan(name, copy.copy(spec), declared.get(name))
+                    name: NodePlan(
+                        name, copy.copy(spec), declared.get(name), visible.get(spec.input_schema, frozenset())
+                    )
                     for name, spec in builder.nodes.items()
                 }
             ),

@@ -103,7 +103,7 @@ def _own_digest() -> str:
 
 def _sources_digest(path: Path) -> str:
     total = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     for file in files:
         name = file.name if file == path else file.relative_to(path).as_posix()
         total.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
@@ -137,15 +137,18 @@ def _cpu_count() -> int:
 
 
 def _lock_digest(folder: Path) -> str | None:
-    for candidate in (folder / name for name in _LOCKS):
-        if candidate.is_file():
-            return hashlib.sha256(candidate.read_bytes()).hexdigest()
+    for name in _LOCKS:
+        try:
+            return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError:
+            continue  # not there, or not ours to read
     return None
 
 
 def _git(folder: Path) -> tuple[str | None, bool | None, str | None]:
     """Commit, whether the work tree differs from it, digest of the difference; None where there is none."""
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+    # os.path: unlike Path.exists, it takes a folder that may not be looked into for one without git.
+    if not any(os.path.exists(parent / ".git") for parent in (folder, *folder.parents)):  # noqa: PTH110
         return None, None, None
     status = _ask_git(folder, "status", "--porcelain=v2", "--branch")
     if status is None:

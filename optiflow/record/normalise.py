@@ -113,9 +113,7 @@ class _Normaliser:
                 for key, item in value.items()
             }
         if isinstance(value, Set):
-            return sorted(
-                (self.value(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True)
-            )
+            return sorted((self.value(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
         if isinstance(value, Sequence):
             return [self.value(item) for item in value]
         if callable(getattr(value, "tolist", None)):
@@ -130,8 +128,7 @@ class _Normaliser:
             normal["name"] = message.name
         if calls := getattr(message, "tool_calls", None):
             normal["tool_calls"] = [
-                {"name": call["name"], "args": self.value(call["args"]), "id": self._id(call["id"])}
-                for call in calls
+                {"name": call["name"], "args": self.value(call["args"]), "id": self._id(call["id"])} for call in calls
             ]
         if answers := getattr(message, "tool_call_id", None):
             normal["tool_call_id"] = self._id(answers)

@@ -101,18 +101,11 @@ def _rebuilt(value: Any, clean: Callable[[str], str], *, by_name: bool) -> Any:
     if isinstance(value, SecretStr | SecretBytes):
         return MASK
     if isinstance(value, Mapping):
-        return {
-            key: MASK if by_name and _is_secret(str(key), item) else again(item)
-            for key, item in value.items()
-        }
+        return {key: MASK if by_name and _is_secret(str(key), item) else again(item) for key, item in value.items()}
     if isinstance(value, BaseModel):
-        return value.model_copy(
-            update={name: again(getattr(value, name)) for name in type(value).model_fields}
-        )
+        return value.model_copy(update={name: again(getattr(value, name)) for name in type(value).model_fields})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(
-            value, **{f.name: again(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        )
+        return dataclasses.replace(value, **{f.name: again(getattr(value, f.name)) for f in dataclasses.fields(value)})
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         items = [again(item) for item in value]
         return tuple(items) if isinstance(value, tuple) else items

@@ -183,9 +183,7 @@ class RunRecord(Part):
 
     def evolve(self, **changes: Any) -> RunRecord:
         """A copy with some fields changed, validated and without secrets like any other record."""
-        return RunRecord.model_validate(
-            {**{name: getattr(self, name) for name in type(self).model_fields}, **changes}
-        )
+        return RunRecord.model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 def new_record_id() -> str:

@@ -247,9 +247,7 @@ class RecordStore:
             "disk I/O error": f"check the disk's room and health, {elsewhere}",
             "not a database": f"it is no SQLite database, {elsewhere}",
         }
-        why = next(
-            (text for sign, text in advice.items() if sign in first), "check the address and the database"
-        )
+        why = next((text for sign, text in advice.items() if sign in first), "check the address and the database")
         return f"store {self._name}: {first}: {why}"
 
 

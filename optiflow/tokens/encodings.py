@@ -65,9 +65,7 @@ def encoding_name(model: str) -> str:
     try:
         return tiktoken.model.encoding_name_for_model(model)
     except KeyError:
-        _log.warning(
-            "unknown model: counting its tokens approximately", model=model, encoding=FALLBACK_ENCODING
-        )
+        _log.warning("unknown model: counting its tokens approximately", model=model, encoding=FALLBACK_ENCODING)
         return FALLBACK_ENCODING
 
 

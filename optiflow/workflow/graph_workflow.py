@@ -27,7 +27,15 @@ from optiflow.workflow.graph_factory import open_graph
 from optiflow.workflow.graph_input import check_input, read_input
 from optiflow.workflow.references import parse_reference
 
-__all__ = ["GraphWorkflow", "load_graph_workflow", "open_graph_workflow", "resume_command", "run_to_end"]
+__all__ = [
+    "GraphWorkflow",
+    "declared_effects",
+    "is_asynchronous",
+    "load_graph_workflow",
+    "open_graph_workflow",
+    "resume_value",
+    "run_to_end",
+]
 
 _INTERRUPT = "__interrupt__"
 
@@ -81,7 +89,7 @@ def open_graph_workflow(config: GraphWorkflowConfig) -> Iterator[GraphWorkflow]:
             name=reference.name,
             builder=cast("StateGraph[Any, Any, Any, Any]", getattr(compiled, "builder", None)),
             input=value,
-            effects=_effects(compiled, config),
+            effects=declared_effects(compiled, config),
             output_key=_output_key(compiled, config.output),
             input_digest=_digest(value, config),
             checkpointer=InMemorySaver if _needs_checkpointer(compiled, config) else None,
@@ -115,8 +123,7 @@ async def run_to_end(
     config = config or {}
     if graph.checkpointer:
         config = merge_configs({"configurable": {"thread_id": uuid4().hex}}, config)
-    # A saver without asynchronous methods can only be used by a synchronous run.
-    asynchronous = _is_asynchronous(graph.checkpointer)
+    asynchronous = is_asynchronous(graph)
     turn: Any = workflow.input
     while True:
         if asynchronous:
@@ -125,7 +132,7 @@ async def run_to_end(
             output = graph.invoke(turn, config, context=context)
         interrupts = output.get(_INTERRUPT, ()) if isinstance(output, Mapping) else ()
         if interrupts:
-            turn, resume = resume_command(interrupts, resume)
+            turn, resume = Command(resume=resume_value(interrupts, resume)), resume[len(interrupts) :]
             continue
         if not resume:
             return output
@@ -136,23 +143,25 @@ async def run_to_end(
         turn, resume = None, resume[1:]
 
 
-def resume_command(interrupts: Sequence[Any], resume: Sequence[Any]) -> tuple[Command[Any], tuple[Any, ...]]:
-    """The answer to pending interrupts, one value for each, and the values that are left.
+def resume_value(interrupts: Sequence[Any], resume: Sequence[Any]) -> dict[str, Any]:
+    """The answers to pending interrupts: the first of the values, in order, each under its interrupt's id.
 
     Raises:
         InputError: There are fewer values than interrupts.
     """
     if len(resume) < len(interrupts):
         asked = ", ".join(repr(interrupt.value) for interrupt in interrupts)
-        raise InputError(f"workflow.resume: the graph waits for {len(interrupts)} more: {asked}")
-    answers = dict(zip((interrupt.id for interrupt in interrupts), resume, strict=False))
-    return Command(resume=answers), tuple(resume[len(interrupts) :])
+        raise InputError(
+            f"workflow.resume has {len(resume)} values left where the graph waits for {len(interrupts)}: {asked}"
+        )
+    return dict(zip((interrupt.id for interrupt in interrupts), resume, strict=False))
 
 
-def _is_asynchronous(checkpointer: Any) -> bool:
-    if not isinstance(checkpointer, BaseCheckpointSaver):
+def is_asynchronous(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    """Whether a graph can be run asynchronously: not with a saver that has only synchronous methods."""
+    if not isinstance(graph.checkpointer, BaseCheckpointSaver):
         return True
-    return type(checkpointer).aget_tuple is not BaseCheckpointSaver.aget_tuple
+    return type(graph.checkpointer).aget_tuple is not BaseCheckpointSaver.aget_tuple
 
 
 def _needs_checkpointer(compiled: Pregel[Any, Any, Any, Any], config: GraphWorkflowConfig) -> bool:
@@ -167,7 +176,12 @@ def _output_key(compiled: Pregel[Any, Any, Any, Any], output: str | None) -> str
     raise InputError(f"workflow.output={output!r}: no such key; {nearest_name(output, keys)}")
 
 
-def _effects(compiled: Pregel[Any, Any, Any, Any], config: GraphWorkflowConfig) -> dict[str, Effects]:
+def declared_effects(compiled: Pregel[Any, Any, Any, Any], config: GraphWorkflowConfig) -> dict[str, Effects]:
+    """The effects of nodes that ``workflow.effects`` declares.
+
+    Raises:
+        InputError: A node that the graph does not have.
+    """
     declared = config.effects or {}
     for node in declared:
         if node not in compiled.nodes:

@@ -36,24 +36,34 @@ def blocked_in(block: Callable[[], object], release: Callable[[], object]) -> It
         thread.join()
 
 
-def is_still(watch: KernelWatch, parked: tuple[int, ...] = ()) -> bool:
+def look(watch: KernelWatch, parked: tuple[int, ...] = ()) -> bool:
     """Mark, let go of the interpreter lock, look."""
     mark = watch.mark()
     time.sleep(0.001)
     return watch.still(mark, parked)
 
 
+def comes_to_rest(watch: KernelWatch, parked: tuple[int, ...] = ()) -> bool:
+    """Whether it is still at some look; not necessarily the first, as threads of earlier tests may just be ending."""
+    return any(look(watch, parked) for _ in range(200))
+
+
+def stays_awake(watch: KernelWatch) -> bool:
+    """Whether it is still at no look."""
+    return not any(look(watch) for _ in range(20))
+
+
 @linux
 class TestKernelWatch:
     def test_alone_is_still(self):
         """With no other thread there is nobody to wait for."""
-        assert is_still(KernelWatch())
+        assert comes_to_rest(KernelWatch())
 
     def test_waiting_for_a_lock_is_still(self):
         """A thread that waits for another thread is no reason to wait, with a timeout or without."""
         watch, event = KernelWatch(), threading.Event()
         with blocked_in(event.wait, event.set), blocked_in(lambda: event.wait(60), event.set):
-            assert is_still(watch)
+            assert comes_to_rest(watch)
 
     def test_computing_is_not_still(self):
         """A thread that computes is always seen, whether or not it has the interpreter lock at the moment."""
@@ -66,7 +76,7 @@ class TestKernelWatch:
         thread = threading.Thread(target=compute)
         thread.start()
         try:
-            assert not any(is_still(watch) for _ in range(50))
+            assert stays_awake(watch)
         finally:
             done.set()
             thread.join()
@@ -87,27 +97,27 @@ class TestKernelWatch:
             pong.acquire()
             time.sleep(0.01)
             assert not watch.still(mark, ())
-            assert is_still(watch)
+            assert comes_to_rest(watch)
 
     def test_io_is_not_still_unless_parked(self):
         """A thread in a socket waits for the real world, unless its wait is known to be for virtual time."""
         watch = KernelWatch()
         ours, theirs = socket.socketpair()
         with ours, theirs, blocked_in(lambda: ours.recv(1), lambda: theirs.send(b"x")) as tid:
-            assert not is_still(watch)
-            assert is_still(watch, parked=(tid,))
+            assert stays_awake(watch)
+            assert comes_to_rest(watch, parked=(tid,))
 
     def test_a_real_sleep_is_not_still(self):
         """time.sleep of foreign code takes its real time."""
         watch = KernelWatch()
-        with blocked_in(lambda: time.sleep(0.1), lambda: None):
-            assert not is_still(watch)
+        with blocked_in(lambda: time.sleep(0.5), lambda: None):
+            assert stays_awake(watch)
 
     def test_threads_from_before_do_not_hold_it_up(self):
         """A debugger's or test runner's thread that idles in I/O is left out."""
         ours, theirs = socket.socketpair()
         with ours, theirs, blocked_in(lambda: ours.recv(1), lambda: theirs.send(b"x")):
-            assert is_still(KernelWatch())
+            assert comes_to_rest(KernelWatch())
 
     def test_a_thread_that_ended_or_began_is_not_still(self):
         """The set of threads must be the same at both looks."""

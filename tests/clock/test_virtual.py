@@ -271,7 +271,9 @@ class TestNobodyIsOverlooked:
     """Time never jumps while somebody works."""
 
     @pytest.mark.parametrize(
-        "work", [lambda: compute(20), hash_bytes, hand_over, lambda: time.sleep(0.02)], ids=str
+        "work",
+        [lambda: compute(20), hash_bytes, hand_over, lambda: time.sleep(0.02)],
+        ids=["computing", "without the lock", "handing over", "really sleeping"],
     )
     @pytest.mark.parametrize("workers", [1, 3])
     def test_work_between_sleeps(self, work, workers):

@@ -78,7 +78,7 @@ class Unknown:
         (Pair(1, Pair(2, None)), {"left": 1, "right": {"left": 2, "right": None}}),
         (np.arange(3), {"array": [0, 1, 2]}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values(value, normal):
     """Each kind of value has one JSON form."""

@@ -13,7 +13,16 @@ from pydantic import SecretStr, ValidationError
 import optiflow.record.parts
 import optiflow.record.schema
 from optiflow.monitor.observation import ModelCall, NodeSpan
-from optiflow.record.parts import DecisionRecord, ErrorRecord, Memory, Output, QualityRecord, Timings, Tokens
+from optiflow.record.parts import (
+    DecisionRecord,
+    ErrorRecord,
+    Memory,
+    NodeEffects,
+    Output,
+    QualityRecord,
+    Timings,
+    Tokens,
+)
 from optiflow.record.schema import RunRecord, comparison_key, config_digest, new_record_id
 
 
@@ -39,6 +48,8 @@ def full(make_record) -> RunRecord:
         output=Output(state={"a": 1}, sha256="3" * 64, text="t"),
         quality=QualityRecord(kind="truth", score=0.9, grade="A", right=9, missing=1, wrong=0),
         decisions=(DecisionRecord(toggle="cache", node="*", action="applied", reason="r"),),
+        effects={"n": NodeEffects(reads=("a",), writes=("b",))},
+        deciding=("n",),
         statistics={"cache": {"hits": 3, "rate": 0.5, "kind": "lru"}},
         error=ErrorRecord(type="ValueError", message="x", where="n"),
         traceback="Traceback …",
@@ -60,7 +71,7 @@ def test_frozen_and_strict_about_names(make_record):
     with pytest.raises(ValidationError, match="nonsense"):
         make_record(nonsense=1)
     with pytest.raises(ValidationError, match="timezone"):
-        make_record(started_at=datetime(2024, 1, 1))  # noqa: DTZ001
+        make_record(started_at=datetime(2024, 1, 1))
     with pytest.raises(ValidationError):
         RunRecord.model_validate("no record")
 

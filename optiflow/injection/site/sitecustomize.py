@@ -13,9 +13,7 @@ import sys
 _site = os.path.dirname(os.path.abspath(__file__))
 
 # By path, not by name: this interpreter may belong to an environment where OptiFlow is not installed.
-_spec = importlib.util.spec_from_file_location(
-    "_optiflow_hook", os.path.join(os.path.dirname(_site), "hook.py")
-)
+_spec = importlib.util.spec_from_file_location("_optiflow_hook", os.path.join(os.path.dirname(_site), "hook.py"))
 assert _spec is not None
 assert _spec.loader is not None
 _hook = importlib.util.module_from_spec(_spec)

@@ -14,6 +14,7 @@ from optiflow.plan.dataflow.seam import NotAheadError
 
 __all__ = ["Guard", "guarded"]
 
+
 def guarded(proc: Any, guard: Guard) -> Any:
     """A compiled node's work whose first step, the node itself, gets the guarded state.
 
@@ -105,10 +106,32 @@ def _whole(name: str) -> Callable[..., Any]:
     return refuse
 
 
-for _name in (
-    "__iter__ __len__ __eq__ __ne__ __or__ __ror__ __ior__ __repr__ __str__ __reversed__ __setitem__ __delitem__ "
-    "__reduce_ex__ __copy__ __deepcopy__ keys values items copy pop popitem setdefault update clear"
-).split():
+for _name in [
+    "__iter__",
+    "__len__",
+    "__eq__",
+    "__ne__",
+    "__or__",
+    "__ror__",
+    "__ior__",
+    "__repr__",
+    "__str__",
+    "__reversed__",
+    "__setitem__",
+    "__delitem__",
+    "__reduce_ex__",
+    "__copy__",
+    "__deepcopy__",
+    "keys",
+    "values",
+    "items",
+    "copy",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "clear",
+]:
     setattr(_GuardedDict, _name, _whole(_name))
 
 _WHOLE_ATTRIBUTES = frozenset({"__dict__", "model_dump", "model_dump_json", "model_copy", "dict", "json", "copy"})

@@ -39,7 +39,10 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
         return plan.decide(*inner, *(Decision(toggle, prefix + name, "refused", why) for name in plan.nodes))
     successor = _certain_successors(plan)
     chained = successor.keys() | successor.values()
-    refusals = {name: _why_not_early(plan, node) if name in chained else _why_no_chain(plan, node) for name, node in plan.nodes.items()}
+    refusals = {
+        name: _why_not_early(plan, node) if name in chained else _why_no_chain(plan, node)
+        for name, node in plan.nodes.items()
+    }
     stages = {
         name: Stage(
             name,

@@ -25,11 +25,54 @@ class Plain:
 
 PURE_BUILTINS = frozenset(
     getattr(builtins, name)
-    for name in (
-        "abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format "
-        "frozenset hash hex id int isinstance issubclass iter len list map max min object oct ord pow range repr "
-        "reversed round set slice sorted str sum tuple type zip"
-    ).split()
+    for name in [
+        "abs",
+        "all",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "bytearray",
+        "bytes",
+        "callable",
+        "chr",
+        "complex",
+        "dict",
+        "divmod",
+        "enumerate",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "hash",
+        "hex",
+        "id",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "object",
+        "oct",
+        "ord",
+        "pow",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "slice",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+        "type",
+        "zip",
+    ]
 )
 """Builtins that only compute; functions given to them are looked at."""
 
@@ -54,7 +97,18 @@ PURE_MODULES = frozenset(
 """Modules whose functions and classes only compute, but for those named in `IMPURE_NAMES`."""
 
 IMPURE_NAMES = frozenset(
-    {"dump", "load", "setitem", "delitem", "singledispatch", "lru_cache", "cache", "cached_property", "call", "methodcaller"}
+    {
+        "dump",
+        "load",
+        "setitem",
+        "delitem",
+        "singledispatch",
+        "lru_cache",
+        "cache",
+        "cached_property",
+        "call",
+        "methodcaller",
+    }
 )
 """Names in pure modules that write, remember, or call what can't be seen."""
 
@@ -123,7 +177,17 @@ MUTATORS = frozenset(
 
 _DATA_CLASS_METHODS = frozenset(
     {"text", "pretty_repr", "model_dump", "model_dump_json", "model_copy", "model_validate", "model_json_schema"}
-    | {"model_validate_json", "dict", "json", "copy", "model_construct", "_asdict", "_replace", "type", "content_blocks"}
+    | {
+        "model_validate_json",
+        "dict",
+        "json",
+        "copy",
+        "model_construct",
+        "_asdict",
+        "_replace",
+        "type",
+        "content_blocks",
+    }
 )
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _SCALARS = (str, bytes, int, float, bool, complex)
@@ -175,7 +239,11 @@ def is_pure(obj: Any) -> bool:
     last = name.rpartition(".")[2]
     if last in IMPURE_NAMES or last in MUTATORS:
         return False
-    if module in ("_operator", "operator") and last.startswith("i") and last not in ("inv", "invert", "index", "is_", "is_not", "itemgetter"):
+    if (
+        module in ("_operator", "operator")
+        and last.startswith("i")
+        and last not in ("inv", "invert", "index", "is_", "is_not", "itemgetter")
+    ):
         return False
     return module in PURE_MODULES or f"{module}.{name}" in PURE_FUNCTIONS or f"{module}.".startswith(PURE_CLASSES)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from typing_extensions import NotRequired, Required
+from typing import Annotated, Any, Literal, NotRequired, Required, get_args, get_origin
 
 from optiflow.plan.inference.knowledge import Plain
 
@@ -16,7 +14,9 @@ __all__ = [
     "DATA",
     "FRESH",
     "STATE",
+    "Shape",
     "Value",
+    "built",
     "data",
     "element_of",
     "field_of",
@@ -30,6 +30,21 @@ __all__ = [
 ]
 
 Kind = Literal["state", "config", "model", "data", "object"]
+
+
+@dataclass(eq=False)
+class Shape:
+    """The keys of a dict that the code builds, shared by every name that the dict goes by."""
+
+    keys: set[str] | None
+    """None: some key is not known."""
+
+    def add(self, keys: frozenset[str] | None) -> None:
+        """The dict may get these keys too; None: any key."""
+        if keys is None or self.keys is None:
+            self.keys = None
+        else:
+            self.keys |= keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +64,11 @@ class Value:
     obj: Any = None
     """The object itself, for ``object``."""
 
-    keys: frozenset[str] | None = None
-    """The keys of a dict that the code built, where all are known."""
+    shapes: frozenset[Shape] = frozenset()
+    """The dicts that the code built and that this may be; empty for everything else."""
 
     items: tuple[Value, ...] | None = None
-    """The elements of a tuple or list that the code built, where known."""
+    """The elements of a tuple that the code built, where known."""
 
     choices: frozenset[str] | None = None
     """The strings that the value is one of, where known."""
@@ -69,6 +84,13 @@ class Value:
         return self.choices
 
     @property
+    def keys(self) -> frozenset[str] | None:
+        """The keys of a dict that the code built, where all are known."""
+        if not self.shapes or any(shape.keys is None for shape in self.shapes):
+            return None
+        return frozenset().union(*(shape.keys for shape in self.shapes if shape.keys is not None))
+
+    @property
     def signature(self) -> tuple[object, ...]:
         """What tells two values apart."""
         return (
@@ -81,6 +103,11 @@ STATE = Value("state")
 CONFIG = Value("config")
 DATA = Value("data")
 FRESH = Value("data", fresh=True)
+
+
+def built(*keys: str, typ: Any = dict) -> Value:
+    """A dict that the code made, with these keys."""
+    return Value("data", fresh=True, typ=typ, shapes=frozenset({Shape(set(keys))}))
 
 
 def data(typ: Any = None) -> Value:
@@ -111,13 +138,19 @@ def join(one: Value | None, other: Value) -> Value:
         return one
     if "state" in (one.kind, other.kind):
         return STATE
+    shapes = one.shapes | other.shapes
+    if not (one.shapes and other.shapes):
+        # What is no dict of our own may yet be the same dict as one of ours.
+        for shape in shapes:
+            shape.add(None)
+        shapes = frozenset()
     choices = one.texts | other.texts if one.texts is not None and other.texts is not None else None
     if one.kind == other.kind and one.code is other.code and one.kind != "object":
         return replace(
             one,
             fresh=one.fresh and other.fresh,
             typ=one.typ if one.typ == other.typ else None,
-            keys=one.keys | other.keys if one.keys is not None and other.keys is not None else None,
+            shapes=shapes,
             items=None,
             choices=choices,
         )

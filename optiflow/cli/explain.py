@@ -1,0 +1,82 @@
+"""``optiflow explain``: what each toggle did to each node of a graph, or why it refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from optiflow.config.models import RunConfig
+    from optiflow.optimizations.base import Decision
+
+__all__ = ["main"]
+
+
+def main(argv: list[str]) -> int:
+    """Print the decisions of the configured toggles; nothing is run.
+
+    Args:
+        argv: ``--json`` for one JSON object instead of a table, and overrides as in the main command.
+
+    Returns:
+        0.
+
+    Raises:
+        ConfigurationError: A wrong override, toggle or graph reference.
+    """
+    from optiflow.config.compose import compose
+
+    config = compose([argument for argument in argv if argument != "--json"])
+    name, decisions = _decisions(config)
+    if "--json" in argv:
+        print(json.dumps({"workflow": name, "decisions": [asdict(each) for each in decisions]}, indent=2))
+        return 0
+    from optiflow.report.terminal import console
+
+    if decisions:
+        console().print(_table(decisions))
+    else:
+        console().print(f"{name}: no toggle is on; add some with +opt=all or '+opt=[cache,parallel]'")
+    return 0
+
+
+def _decisions(config: RunConfig) -> tuple[str, Sequence[Decision]]:
+    """The workflow's name, and what was decided about its graph."""
+    from optiflow.api import decisions_of
+    from optiflow.config.graph import GraphWorkflowConfig
+    from optiflow.optimizations.registry import resolve
+    from optiflow.run import prepare
+    from optiflow.settings import get_settings
+
+    disabled = get_settings().disable
+    if isinstance(config.workflow, GraphWorkflowConfig):
+        # A graph is explained without its input: nobody has to have one at hand.
+        from optiflow.workflow.graph_factory import open_graph
+        from optiflow.workflow.graph_workflow import declared_effects
+        from optiflow.workflow.references import parse_reference
+
+        toggles = resolve(config.opt, disabled)
+        reference = parse_reference(config.workflow.ref)
+        with open_graph(reference, config.workflow.config, config.workflow.context) as graph:
+            return reference.name, decisions_of(graph, toggles, declared_effects(graph, config.workflow))
+    job = prepare(config, disabled=disabled)
+    return job.workflow.name, decisions_of(job.workflow.builder, job.toggles, job.workflow.effects)
+
+
+def _table(decisions: Sequence[Decision]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table("toggle", "node", "", "why", box=SIMPLE_HEAD, pad_edge=False)
+    toggle = ""
+    for decision in decisions:
+        style = "green" if decision.action == "applied" else "yellow"
+        shown = "" if decision.toggle == toggle else decision.toggle
+        table.add_row(shown, decision.node, f"[{style}]{decision.action}[/]", decision.reason)
+        toggle = decision.toggle
+    return table

@@ -1,0 +1,133 @@
+"""The user's own graph and the optimized one, run one after the other and compared in everything that shows."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.cache.base import BaseCache
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
+
+from optiflow.activation import AnyPregel, activated
+from optiflow.analysis.equivalence import Allowance, Difference, Mode, Observation, Observer, first_difference
+from optiflow.api import build, plan_of, unplanned
+from optiflow.clock import Clock, VirtualClock, use_clock
+from optiflow.errors import RunFailedError
+from optiflow.optimizations.base import Decision, Optimization
+from optiflow.workflow.base import Workflow
+from optiflow.workflow.graph_workflow import GraphWorkflow, is_asynchronous, resume_value
+
+__all__ = ["Comparison", "compare_side_by_side"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of running both."""
+
+    difference: Difference | None
+    """The first difference that is not a documented one; None: there is none."""
+
+    baseline: Observation
+    """What the user's own graph did."""
+
+    decisions: tuple[Decision, ...]
+    """What each toggle did to each node, or why it did not."""
+
+
+def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]], clock: Clock) -> Comparison:
+    """Run a workflow plainly and optimized, each with a memory of its own, and find the first difference.
+
+    Args:
+        workflow: Declared, or a user's graph.
+        toggles: What the optimized graph is optimized with.
+        clock: The time that both run in.
+
+    Raises:
+        RunFailedError: The user's own graph fails, so that there is nothing to compare with.
+        InputError: The resume values do not fit the interrupts.
+    """
+    plain, optimized, decisions = _graphs(workflow, toggles)
+    with use_clock(clock):
+        baseline = _observe(plain, workflow, clock)
+        failure = baseline.turns[-1].failure
+        if failure is not None:
+            place = f"node {failure.node!r}" if failure.node else "the graph"
+            raise RunFailedError(f"{place} failed without any toggle: {failure.type}: {failure.message}")
+        seen = _observe(optimized, workflow, clock)
+    allow = Allowance.of(decisions, _concurrent(baseline))
+    return Comparison(first_difference(baseline, seen, allow=allow), baseline, decisions)
+
+
+def _graphs(
+    workflow: Workflow, toggles: Sequence[Optimization[Any]]
+) -> tuple[AnyPregel, AnyPregel, tuple[Decision, ...]]:
+    plain, plan = _own(workflow), plan_of(workflow)
+    if plan is None:
+        decisions = tuple(map(unplanned, toggles))
+        return plain, activated(_own(workflow), toggles), decisions
+    optimized, decisions = build(plan, toggles)
+    _isolate(optimized)
+    return plain, activated(optimized, toggles), decisions
+
+
+def _own(workflow: Workflow) -> AnyPregel:
+    """The graph as its author compiles it."""
+    checkpointer = workflow.checkpointer() if workflow.checkpointer else None
+    if not isinstance(workflow, GraphWorkflow):
+        return copy.copy(workflow.builder).compile(checkpointer=checkpointer)
+    graph = copy.copy(workflow.compiled)
+    graph.checkpointer = checkpointer or graph.checkpointer
+    _isolate(graph)
+    return graph
+
+
+def _isolate(graph: AnyPregel) -> None:
+    """Give a graph its own memory: what one run leaves behind must not reach the other, nor the user's own."""
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        graph.checkpointer = InMemorySaver()
+    if isinstance(graph.store, InMemoryStore):
+        graph.store = copy.deepcopy(graph.store)
+    if isinstance(graph.cache, BaseCache):
+        graph.cache = copy.copy(graph.cache)
+
+
+def _observe(graph: AnyPregel, workflow: Workflow, clock: Clock) -> Observation:
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if isinstance(clock, VirtualClock):
+        loop_factory = clock.new_event_loop
+    config, context = RunnableConfig(), None
+    resume: tuple[Any, ...] = ()
+    if isinstance(workflow, GraphWorkflow):
+        config, context, resume = workflow.config, workflow.context, workflow.resume
+    mode: Mode = "astream" if is_asynchronous(graph) else "stream"
+    with Observer(graph, mode=mode, config=config, context=context, loop_factory=loop_factory) as observer:
+        turn = observer.run(workflow.input)
+        while resume and turn.failure is None:
+            if turn.interrupts:
+                answered = len(turn.interrupts)
+                answers = resume
+                turn = observer.resume(lambda interrupts: resume_value(interrupts, answers))  # noqa: B023
+                resume = resume[answered:]
+            else:
+                turn, resume = observer.run(None), resume[1:]
+        return observer.finish()
+
+
+def _concurrent(baseline: Observation) -> frozenset[str]:
+    """Nodes that ran at the same time as others, or several times at once: two tasks of one superstep."""
+    tasks: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for number, turn in enumerate(baseline.turns):
+        for event in turn.events:
+            told, position = cast("Any", event.body), cast("Any", event.position)
+            if event.mode == "debug" and event.node is not None and told["type"] == "task":
+                tasks[number, event.namespace, position["step"]].append(event.node)
+    return frozenset(
+        ".".join([*namespace, node]) for (_, namespace, _), nodes in tasks.items() if len(nodes) > 1 for node in nodes
+    )

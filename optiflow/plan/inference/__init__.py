@@ -1,0 +1,8 @@
+"""What a node's code says about its effects: conservative static analysis.
+
+`knowledge` lists what is taken for granted; everything that is not followed and not listed is unknown.
+"""
+
+from optiflow.plan.inference.infer import infer_effects
+
+__all__ = ["infer_effects"]

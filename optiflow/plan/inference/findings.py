@@ -1,0 +1,53 @@
+"""What the analysis of one node has found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Findings", "NodeState", "UnknownCodeError"]
+
+
+class UnknownCodeError(Exception):
+    """The code may do what the analysis can't follow; the text says where and what."""
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What a node is given to see."""
+
+    keys: frozenset[str]
+    """The state keys of its input schema."""
+
+    types: Mapping[str, Any]
+    """Key -> type, where annotated."""
+
+    attributes: bool
+    """Whether the keys are attributes (pydantic model, dataclass), not items."""
+
+
+@dataclass
+class Findings:
+    """Reads, and effects on the outside; what is unknown ends the analysis at once."""
+
+    state: NodeState
+    reads: set[str] = field(default_factory=set)
+    whole: str | None = None
+    """Why the node reads everything."""
+
+    outside: str | None = None
+    """What the node touches."""
+
+    def read(self, *keys: str) -> None:
+        """The node reads these keys."""
+        self.reads.update(keys)
+
+    def read_whole(self, why: str) -> None:
+        """The node reads, or may read, every key."""
+        self.whole = self.whole or f"{why} reads the whole state"
+        self.reads |= self.state.keys
+
+    def touch(self, what: str) -> None:
+        """The node touches the world outside the state."""
+        self.outside = self.outside or what

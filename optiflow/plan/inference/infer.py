@@ -1,0 +1,141 @@
+"""From a node, as LangGraph holds it, to its effects."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph.message import add_messages
+from langgraph.pregel.protocol import PregelProtocol
+
+from optiflow.plan.declare import DECLARED_EFFECTS
+from optiflow.plan.effects import Effects
+from optiflow.plan.inference.calls import Analysis, Arguments
+from optiflow.plan.inference.findings import Findings, NodeState, UnknownCodeError
+from optiflow.plan.inference.runnables import is_runnable
+from optiflow.plan.inference.values import CONFIG, STATE, Value
+from optiflow.plan.schema import fields_of
+
+__all__ = ["infer_effects"]
+
+
+def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
+    """Find out what a node reads, writes and touches.
+
+    Args:
+        runnable: The node's work, as LangGraph holds it.
+        input_schema: The schema of its input.
+        visible: The state keys of that schema: more it can't read.
+
+    Returns:
+        Declared effects where the callable carries some; else what its code shows; else unknown, with the reason.
+    """
+    declared = _declared(runnable)
+    if declared is not None:
+        return declared
+    findings = Findings(NodeState(visible, _types(input_schema), fields_of(input_schema) is not None))
+    try:
+        writes = _follow(runnable, findings)
+    except UnknownCodeError as unknown:
+        return Effects.unknown(str(unknown))
+    reason = findings.outside or findings.whole or "read from its code"
+    if writes is None:
+        reason = findings.outside or "which keys it writes is not known"
+    return Effects(frozenset(findings.reads), writes, findings.outside is not None, "inferred", reason)
+
+
+def _declared(runnable: Any) -> Effects | None:
+    for target in _targets(runnable):
+        effects = getattr(target, DECLARED_EFFECTS, None)
+        if isinstance(effects, Effects):
+            return effects
+    return None
+
+
+def _targets(runnable: Any) -> list[Any]:
+    """The user's callables behind a Runnable, outermost first."""
+    found: list[Any] = []
+    for at in ("func", "afunc"):
+        target = vars(runnable).get(at) if hasattr(runnable, "__dict__") else None
+        if target is None or _is_executor(target):
+            continue
+        found.append(target)
+        while isinstance(target, functools.partial):
+            target = target.func
+            found.append(target)
+    return found
+
+
+def _is_executor(target: Any) -> bool:
+    """Whether this is LangGraph's own way of running a sync function in a thread."""
+    return isinstance(target, functools.partial) and getattr(target.func, "__name__", "") == "run_in_executor"
+
+
+def _follow(runnable: Any, findings: Findings) -> frozenset[str] | None:
+    if isinstance(runnable, PregelProtocol):
+        raise UnknownCodeError("it is a graph of its own")
+    analysis = Analysis(findings)
+    module = type(runnable).__module__
+    if not (module.startswith("langgraph._internal") or isinstance(runnable, RunnableLambda)):
+        if is_runnable(runnable):
+            findings.read_whole("the Runnable")
+            analysis.answer(runnable)
+            return None
+        raise UnknownCodeError(f"a {type(runnable).__name__} is not followed")
+    if getattr(runnable, "recurse", False) is True and not callable(
+        getattr(runnable, "func", None) or getattr(runnable, "afunc", None)
+    ):
+        raise UnknownCodeError("it has no code")
+    targets = [
+        t for t in (vars(runnable).get("func"), vars(runnable).get("afunc")) if t is not None and not _is_executor(t)
+    ]
+    if not targets:
+        raise UnknownCodeError(f"a {type(runnable).__name__} is not followed")
+    writes: frozenset[str] | None = frozenset()
+    for target in targets:
+        more = _written(analysis, target)
+        writes = writes | more if writes is not None and more is not None else None
+    return writes
+
+
+def _written(analysis: Analysis, target: Any) -> frozenset[str] | None:
+    result = analysis.call_object(target, _arguments(target), None, None)
+    if result.kind == "object" and result.obj is None:
+        return frozenset()
+    if result.kind == "data" and not result.shapes:
+        return None
+    return result.keys
+
+
+def _arguments(target: Any) -> Arguments:
+    """The state first; LangGraph passes everything else by its name."""
+    try:
+        parameters = list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    named: dict[str, Value] = {}
+    for parameter in parameters[1:]:
+        if parameter.name in ("config", "runtime"):
+            named[parameter.name] = CONFIG
+        elif parameter.name in ("store", "writer", "previous", "error"):
+            raise UnknownCodeError(f"it takes the run's {parameter.name}")
+    return Arguments((STATE,) if parameters else (), named)
+
+
+def _types(schema: Any) -> Mapping[str, Any]:
+    try:
+        hints = typing.get_type_hints(schema, include_extras=True)
+    except Exception:  # noqa: BLE001 - annotations are the user's code; without types the analysis knows less
+        return {}
+    return {key: _message_list(hint) for key, hint in hints.items()}
+
+
+def _message_list(hint: Any) -> Any:
+    if get_origin(hint) is Annotated and add_messages in get_args(hint)[1:]:
+        return list[BaseMessage]
+    return hint
