@@ -42,7 +42,7 @@ def test_prose_is_told_from_everything_else(text: str, sentences: list[str] | No
 SENTENCES = [
     "The harvest was good in every village of the valley.",
     "A cat slept on the wall of the old mill.",
-    "Prices for the harvest fell in every village.",
+    "Traders paid low prices for the harvest everywhere.",
     "The harvest was good in every village of this valley.",
 ]
 
@@ -54,7 +54,7 @@ def test_central_sentences_come_first_and_in_order() -> None:
 
 def test_the_question_decides_between_sentences() -> None:
     """A sentence that shares words with the question wins."""
-    assert best_sentences(SENTENCES, "What did the cats do at the mill?", 10) == [SENTENCES[1]]
+    assert best_sentences(SENTENCES, "What did the cat do at the old mill?", 10) == [SENTENCES[1]]
 
 
 def test_a_sentence_that_does_not_fit_is_cut_where_none_does() -> None:

@@ -82,7 +82,7 @@ class Synchronous(InMemorySaver):
 
 
 synchronous = make_builder(greet=greet, second=ask("second")).compile(checkpointer=Synchronous())
-synchronous_stopping = make_builder(greet=greet).compile(checkpointer=Synchronous(), interrupt_after=["greet"])
+synchronous_stopping = make_builder(greet=greet).compile(checkpointer=Synchronous(), interrupt_before=["greet"])
 
 
 @pytest.fixture

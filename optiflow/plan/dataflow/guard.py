@@ -62,7 +62,7 @@ class Guard:
         """The same state, guarded: a mapping, or an instance of a pydantic model or dataclass."""
         if isinstance(state, dict):
             return _GuardedDict(self, state)
-        guarded = object.__new__(_guarded_class(type(state)))
+        guarded: Any = object.__new__(_guarded_class(type(state)))
         if dataclasses.is_dataclass(state):
             for field in dataclasses.fields(state):
                 object.__setattr__(guarded, field.name, getattr(state, field.name))
@@ -106,39 +106,18 @@ def _whole(name: str) -> Callable[..., Any]:
     return refuse
 
 
-for _name in [
-    "__iter__",
-    "__len__",
-    "__eq__",
-    "__ne__",
-    "__or__",
-    "__ror__",
-    "__ior__",
-    "__repr__",
-    "__str__",
-    "__reversed__",
-    "__setitem__",
-    "__delitem__",
-    "__reduce_ex__",
-    "__copy__",
-    "__deepcopy__",
-    "keys",
-    "values",
-    "items",
-    "copy",
-    "pop",
-    "popitem",
-    "setdefault",
-    "update",
-    "clear",
-]:
+for _name in (
+    "__iter__", "__len__", "__eq__", "__ne__", "__or__", "__ror__", "__ior__", "__repr__", "__str__", "__reversed__",
+    "__setitem__", "__delitem__", "__reduce_ex__", "__copy__", "__deepcopy__", "keys", "values", "items", "copy", "pop",
+    "popitem", "setdefault", "update", "clear",
+):  # fmt: skip
     setattr(_GuardedDict, _name, _whole(_name))
 
 _WHOLE_ATTRIBUTES = frozenset({"__dict__", "model_dump", "model_dump_json", "model_copy", "dict", "json", "copy"})
 
 
 @cache
-def _guarded_class(cls: type) -> type:
+def _guarded_class(cls: Any) -> type:
     def look_up(self: object, name: str) -> Any:
         guard: Guard = object.__getattribute__(self, "__dict__")[_GUARD]
         if name in guard.withheld:
@@ -149,4 +128,5 @@ def _guarded_class(cls: type) -> type:
 
     # The class keeps its name, so that what a node logs or prints of its state looks the same.
     body = {"__getattribute__": look_up, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    return type(cls)(cls.__name__, (cls,), body)
+    made: type = type(cls)(cls.__name__, (cls,), body)
+    return made

@@ -208,7 +208,7 @@ class Lookahead:
                 seam.run(early.task)
             except (GraphBubbleUp, seam.NotAheadError):
                 early.abandoned = True
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
             self._finish(early)
 
@@ -218,7 +218,7 @@ class Lookahead:
                 await seam.arun(early.task, streaming=streaming)
             except (GraphBubbleUp, seam.NotAheadError):
                 early.abandoned = True
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
             self._finish(early)
 

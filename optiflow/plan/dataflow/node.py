@@ -27,6 +27,7 @@ class ScheduledNode(Runnable[Any, Any]):
 
     def __init__(self, name: str, schedule: Schedule, nodes: Mapping[str, PregelNode]) -> None:
         self.name = name
+        self._node = name
         self._schedule = schedule
         self._nodes = nodes
         inner = nodes[name].node
@@ -90,10 +91,10 @@ class ScheduledNode(Runnable[Any, Any]):
         if seat is None:
             return None
         lookahead = seam.attached(seat.loop, self._schedule, lambda: Lookahead(self._schedule, self._nodes))
-        return seat, lookahead, lookahead.arrive(self.name, seat, sync=sync)
+        return seat, lookahead, lookahead.arrive(self._node, seat, sync=sync)
 
     def _commit(self, seat: seam.Seat, early: Early, config: RunnableConfig | None) -> bool:
-        node = self._nodes[self.name]
+        node = self._nodes[self._node]
         if config is None or not early.holds(seam.values(seat.loop.channels, node.channels)):
             return False
         if early.error is not None:

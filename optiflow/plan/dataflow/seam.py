@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph._internal._constants import (
@@ -107,10 +108,9 @@ def current_seat(config: RunnableConfig) -> Seat | None:
     call = configurable.get(CONFIG_KEY_CALL)
     while not isinstance(call, partial):
         # A node with a timeout gets the function wrapped in a guard that closes over it.
-        code = getattr(call, "__code__", None)
-        if code is None or "call" not in code.co_freevars:
+        if not isinstance(call, FunctionType) or "call" not in call.__code__.co_freevars:
             return None
-        call = call.__closure__[code.co_freevars.index("call")].cell_contents
+        call = (call.__closure__ or ())[call.__code__.co_freevars.index("call")].cell_contents
     loop = getattr(call.keywords.get("schedule_task"), "__self__", None)
     task = getattr(loop, "tasks", {}).get(configurable.get(CONFIG_KEY_TASK_ID))
     if loop is None or task is None:
@@ -159,7 +159,7 @@ def prepare(
         The task, or None where LangGraph would not run the node on this state.
     """
     trigger = next(iter(node.triggers))
-    fired = EphemeralValue(Any, guard=False)
+    fired: EphemeralValue[Any] = EphemeralValue(Any, guard=False)
     fired.update([None])
     channels = {k: v for k, v in loop.channels.items() if not k.startswith("__pregel")}
     version = max(loop.checkpoint["channel_versions"].values())
@@ -235,7 +235,7 @@ def start_thread(loop: PregelLoop, name: str, work: Callable[[], None]) -> Futur
     Not on the run's own pool, whose few workers the nodes of the superstep need.
     """
     future: Future[None] = Future()
-    executor = loop.submit.__self__  # type: ignore[attr-defined]
+    executor = loop.submit.__self__
     executor.tasks[future] = (True, False)
     future.add_done_callback(executor.done)
     context = copy_context()

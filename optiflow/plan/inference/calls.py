@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
+import dis
 import enum
 import functools
 import inspect
-import logging
 import sys
 import sysconfig
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,8 +49,7 @@ __all__ = ["Analysis"]
 
 _DEEPEST = 12
 _LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
-_IMMUTABLE = (str, bytes, int, float, complex, bool, type(None), enum.Enum, range, type(Ellipsis))
-_CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, functools.partial, logging.Logger)
+_BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
 @dataclass(frozen=True)
@@ -130,13 +129,13 @@ class Analysis:
 
     # Objects.
 
-    def of_object(self, obj: Any, name: str, frame: Frame, node: ast.AST) -> Value:
+    def of_object(self, obj: Any, name: str, frame: Expressions, node: ast.AST) -> Value:
         """A global, a closed-over object or an attribute."""
         if isinstance(obj, list | dict | set | bytearray) and not name.isupper():
             self.findings.touch(f"{frame.place(node)} the mutable {name!r} is not part of the state")
         return known(obj)
 
-    def picked(self, container: Any, key: Value, frame: Frame, node: ast.AST) -> Value:
+    def picked(self, container: Any, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of a known container."""
         if key.kind == "object":
             try:
@@ -147,20 +146,20 @@ class Analysis:
             return data(str)
         return data()
 
-    def imported(self, name: str, frame: Frame, node: ast.AST) -> ModuleType:
+    def imported(self, name: str, frame: Expressions, node: ast.AST) -> ModuleType:
         """A module that is loaded already; loading one runs its code."""
         module = sys.modules.get(name)
         if module is None:
             frame.give_up(node, f"imports {name!r}, which is not loaded yet")
         return module
 
-    def enter(self, value: Value, frame: Frame, node: ast.AST) -> Value:
+    def enter(self, value: Value, frame: Expressions, node: ast.AST) -> Value:
         """What a ``with`` block binds."""
         if value.kind == "object" or (value.kind == "data" and value.typ is None and not value.fresh):
             frame.give_up(node, "a context manager that is not known")
         return value
 
-    def attribute(self, owner: Value, name: str, frame: Frame, node: ast.expr) -> Value:
+    def attribute(self, owner: Value, name: str, frame: Expressions, node: ast.expr) -> Value:
         """``owner.name``."""
         if owner.kind == "state":
             return self._state_attribute(name, frame, node)
@@ -177,7 +176,7 @@ class Analysis:
             return data(str)
         return data(field_of(owner.typ, name))
 
-    def _state_attribute(self, name: str, frame: Frame, node: ast.expr) -> Value:
+    def _state_attribute(self, name: str, frame: Expressions, node: ast.expr) -> Value:
         state = self.findings.state
         if state.attributes and name in state.keys:
             self.findings.read(name)
@@ -185,7 +184,7 @@ class Analysis:
         self.findings.read_whole(f"{frame.place(node)} .{name}")
         return DATA
 
-    def _object_attribute(self, obj: Any, name: str, frame: Frame, node: ast.expr) -> Value:
+    def _object_attribute(self, obj: Any, name: str, frame: Expressions, node: ast.expr) -> Value:
         if isinstance(obj, ModuleType):
             if name in vars(obj):
                 return self.of_object(vars(obj)[name], name, frame, node)
@@ -201,9 +200,11 @@ class Analysis:
         if isinstance(found, classmethod | staticmethod | FunctionType) or hasattr(type(found), "__get__"):
             owner = None if isinstance(obj, type) else obj
             return known(found.__get__(owner, type(obj) if owner is not None else obj))
+        if not isinstance(obj, type) and name in _changing_attributes(type(obj)):
+            self.findings.touch(f"{frame.place(node)} .{name} changes as {type(obj).__name__} is used")
         return self.of_object(found, name, frame, node)
 
-    def config_item(self, key: Value, frame: Frame, node: ast.AST) -> Value:
+    def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""
         if key.texts is None:
             return CONFIG
@@ -251,10 +252,12 @@ class Analysis:
 
     # Calls.
 
-    def call(self, node: ast.Call, frame: Frame) -> Value:
+    def call(self, node: ast.Call, frame: Expressions) -> Value:
         """The value of a call, after looking at everything that it does."""
         if isinstance(node.func, ast.Attribute):
             owner = frame.eval(node.func.value)
+            if owner.kind == "object" and type(owner.obj) in _BUILTIN:
+                owner = data(type(owner.obj))
             if owner.kind != "object":
                 return self._call_method(owner, node.func.attr, self._arguments(node, frame), frame, node)
             function = self.attribute(owner, node.func.attr, frame, node.func)
@@ -263,7 +266,7 @@ class Analysis:
         arguments = self._arguments(node, frame)
         return self.call_value(function, arguments, frame, node)
 
-    def call_value(self, function: Value, arguments: Arguments, frame: Frame, node: ast.AST) -> Value:
+    def call_value(self, function: Value, arguments: Arguments, frame: Expressions, node: ast.AST) -> Value:
         """Call a value."""
         if function.code is not None:
             return self.run_nested(function.code, arguments, frame)
@@ -273,7 +276,7 @@ class Analysis:
             return model()
         return frame.give_up(node, f"calls {ast.unparse(node)[:60]!r}, which is not known")
 
-    def _arguments(self, node: ast.Call, frame: Frame) -> Arguments:
+    def _arguments(self, node: ast.Call, frame: Expressions) -> Arguments:
         values: list[Value] = []
         for argument in node.args:
             value = frame.eval(argument)
@@ -281,7 +284,7 @@ class Analysis:
                 values.extend(value.items)
             else:
                 values.append(value)
-        named = {}
+        named: dict[str, Value] = {}
         for keyword in node.keywords:
             if keyword.arg is None:
                 given = frame.use(keyword.value)
@@ -291,7 +294,7 @@ class Analysis:
                 named[keyword.arg] = frame.eval(keyword.value)
         return Arguments(tuple(values), named)
 
-    def _call_method(self, owner: Value, name: str, arguments: Arguments, frame: Frame, node: ast.Call) -> Value:
+    def _call_method(self, owner: Value, name: str, arguments: Arguments, frame: Expressions, node: ast.Call) -> Value:
         if owner.kind == "state":
             return self._call_on_state(name, arguments, frame, node)
         if owner.kind == "config":
@@ -304,7 +307,7 @@ class Analysis:
             return runnables.method_of_model(owner, name)
         return self._call_on_data(owner, name, arguments, frame, node)
 
-    def _call_on_state(self, name: str, arguments: Arguments, frame: Frame, node: ast.Call) -> Value:
+    def _call_on_state(self, name: str, arguments: Arguments, frame: Expressions, node: ast.Call) -> Value:
         if name == "get" and arguments.values and not self.findings.state.attributes:
             return frame.read_item(arguments.values[0], node)
         if name in (
@@ -322,7 +325,7 @@ class Analysis:
             return FRESH
         return frame.give_up(node, f".{name}() of the state is not followed")
 
-    def _call_on_data(self, owner: Value, name: str, arguments: Arguments, frame: Frame, node: ast.Call) -> Value:
+    def _call_on_data(self, owner: Value, name: str, arguments: Arguments, frame: Expressions, node: ast.Call) -> Value:
         self._look_at_functions(arguments, frame, node)
         cls = plain_class(owner.typ)
         if name in MUTATORS and (
@@ -346,7 +349,7 @@ class Analysis:
             return self._change(owner, name, arguments, frame, node)
         return frame.give_up(node, f"calls .{name}() of a value whose type is not known")
 
-    def _change(self, owner: Value, name: str, arguments: Arguments, frame: Frame, node: ast.Call) -> Value:
+    def _change(self, owner: Value, name: str, arguments: Arguments, frame: Expressions, node: ast.Call) -> Value:
         if not owner.fresh:
             frame.give_up(node, f".{name}() changes a value that it did not make")
         self._absorb_state(arguments, frame, node)
@@ -473,6 +476,18 @@ def _defaults(function: FunctionType) -> dict[str, Value]:
         *(function.__kwdefaults__ or {}).items(),
     ]
     return {name: known(value) for name, value in pairs}
+
+
+@functools.cache
+def _changing_attributes(cls: Any) -> frozenset[str]:
+    """Attributes that the class's own methods assign after ``__init__``."""
+    changing: set[str] = set()
+    for base in cls.__mro__:
+        for name, method in vars(base).items():
+            function = getattr(method, "fget", None) or getattr(method, "__func__", method)
+            if name not in ("__init__", "__post_init__", "__new__") and _is_users(function):
+                changing.update(i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR")
+    return frozenset(changing)
 
 
 def _parameters(code: Any) -> int:

@@ -118,9 +118,8 @@ class Expressions(ABC):
             chained = self.analysis.chained(left, right)
             if chained is not None:
                 return chained
-        if left.kind == right.kind == "object" and isinstance(node.op, ast.Add):
-            if isinstance(left.obj, str) and isinstance(right.obj, str):
-                return known(left.obj + right.obj)
+        if isinstance(node.op, ast.Add) and isinstance(left.obj, str) and isinstance(right.obj, str):
+            return known(left.obj + right.obj)
         return fresh(left.typ if left.typ == right.typ or left.typ is str else None)
 
     def _on_unaryop(self, node: ast.UnaryOp) -> Value:
@@ -168,9 +167,9 @@ class Expressions(ABC):
             return self.analysis.config_item(key, self, node)
         if isinstance(node.slice, ast.Slice):
             return Value("data", fresh=True, typ=owner.typ)
-        if owner.items is not None and key.kind == "object" and isinstance(key.obj, int):
-            if -len(owner.items) <= key.obj < len(owner.items):
-                return owner.items[key.obj]
+        at = key.obj if isinstance(key.obj, int) else None
+        if owner.items is not None and at is not None and -len(owner.items) <= at < len(owner.items):
+            return owner.items[at]
         if owner.kind == "object" and isinstance(owner.obj, type):
             return owner
         if owner.kind == "object" and isinstance(owner.obj, dict | list | tuple):

@@ -12,7 +12,6 @@ Everything else is *unknown*: it may change what the state refers to, so nothing
 
 from __future__ import annotations
 
-import builtins
 from types import ModuleType
 from typing import Any
 
@@ -24,56 +23,12 @@ class Plain:
 
 
 PURE_BUILTINS = frozenset(
-    getattr(builtins, name)
-    for name in [
-        "abs",
-        "all",
-        "any",
-        "ascii",
-        "bin",
-        "bool",
-        "bytearray",
-        "bytes",
-        "callable",
-        "chr",
-        "complex",
-        "dict",
-        "divmod",
-        "enumerate",
-        "filter",
-        "float",
-        "format",
-        "frozenset",
-        "hash",
-        "hex",
-        "id",
-        "int",
-        "isinstance",
-        "issubclass",
-        "iter",
-        "len",
-        "list",
-        "map",
-        "max",
-        "min",
-        "object",
-        "oct",
-        "ord",
-        "pow",
-        "range",
-        "repr",
-        "reversed",
-        "round",
-        "set",
-        "slice",
-        "sorted",
-        "str",
-        "sum",
-        "tuple",
-        "type",
-        "zip",
-    ]
-)
+    {
+        abs, all, any, ascii, bin, bool, bytearray, bytes, callable, chr, complex, dict, divmod, enumerate, filter,
+        float, format, frozenset, hash, hex, id, int, isinstance, issubclass, iter, len, list, map, max, min, object,
+        oct, ord, pow, range, repr, reversed, round, set, slice, sorted, str, sum, tuple, type, zip,
+    }
+)  # fmt: skip
 """Builtins that only compute; functions given to them are looked at."""
 
 MAKERS: dict[Any, Any] = {
@@ -87,9 +42,9 @@ OUTSIDE_BUILTINS = frozenset({print, open, input})
 PURE_MODULES = frozenset(
     {
         "_collections", "_collections_abc", "_datetime", "_decimal", "_functools", "_json", "_operator", "_struct",
-        "_hashlib", "_blake2", "_md5", "_sha1", "_sha256", "_sha512", "_sha2", "_sha3", "base64", "binascii", "calendar",
-        "cmath", "collections", "collections.abc", "colorsys", "dataclasses", "datetime", "decimal", "difflib", "enum",
-        "fractions", "functools", "hashlib", "html", "itertools", "json", "json.decoder", "json.encoder", "math",
+        "_hashlib", "_blake2", "_md5", "_sha1", "_sha256", "_sha512", "_sha2", "_sha3", "base64", "binascii",
+        "calendar", "cmath", "collections", "collections.abc", "colorsys", "dataclasses", "datetime", "decimal",
+        "difflib", "enum", "fractions", "functools", "hashlib", "html", "itertools", "json", "json.decoder", "json.encoder", "math",
         "numbers", "operator", "re", "statistics", "_statistics", "string", "struct", "textwrap", "typing",
         "typing_extensions", "unicodedata", "urllib.parse", "uuid", "zlib", "zoneinfo", "langchain_core.messages",
     }
@@ -139,8 +94,8 @@ OUTSIDE_MODULES = frozenset(
     {
         "random", "secrets", "os", "posix", "genericpath", "io", "_io", "pathlib", "shutil", "tempfile", "glob", "csv",
         "_csv", "subprocess", "socket", "_socket", "ssl", "http.client", "urllib.request", "requests", "requests.api",
-        "requests.sessions", "requests.models", "httpx", "httpx._api", "httpx._client", "httpx._models", "aiohttp.client",
-        "sqlite3", "smtplib", "getpass", "platform", "sys",
+        "requests.sessions", "requests.models", "httpx", "httpx._api", "httpx._client", "httpx._models",
+        "aiohttp.client", "sqlite3", "smtplib", "getpass", "platform", "sys",
     }
 )  # fmt: skip
 """Modules whose functions touch the world but never the values that they are given."""
@@ -229,7 +184,7 @@ def qualified(obj: Any) -> tuple[str, str]:
 
 def is_pure(obj: Any) -> bool:
     """Whether calling a function or class only computes or waits, but for functions that it is given."""
-    if not callable(obj) or not getattr(obj, "__hash__", None):
+    if not callable(obj) or type(obj).__hash__ is None:
         return False
     if isinstance(obj, type) and issubclass(obj, BaseException):
         return obj.__init__ in (BaseException.__init__, Exception.__init__) or obj.__module__ == "builtins"
@@ -250,7 +205,7 @@ def is_pure(obj: Any) -> bool:
 
 def is_outside(obj: Any) -> bool:
     """Whether calling a function or class touches the world, and nothing that a state can refer to."""
-    if not callable(obj) or not getattr(obj, "__hash__", None):
+    if not callable(obj) or type(obj).__hash__ is None:
         return False
     module, name = qualified(obj)
     return obj in OUTSIDE_BUILTINS or (module in OUTSIDE_MODULES and not name.endswith("shuffle"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import FunctionType, GenericAlias
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
@@ -142,7 +142,7 @@ def method_of_model(owner: Value, name: str) -> Value:
     if name in _SHAPING:
         return model(owner.typ)
     if name in ("batch", "abatch"):
-        return data(list[owner.typ] if owner.typ is not None else list)
+        return data(GenericAlias(list, (owner.typ,)) if owner.typ is not None else list)
     if name in ("get_format_instructions", "format", "aformat"):
         return fresh(str)
     return data(owner.typ)
@@ -176,7 +176,7 @@ def _look(runnable: Any, parts: Parts) -> None:
             _look(option, parts)
     elif isinstance(runnable, RunnableBindingBase) and cls.__module__.startswith("langchain_core.runnables"):
         _look(runnable.bound, parts)
-    elif isinstance(runnable, RunnableLambda) or isinstance(runnable, RunnablePassthrough | RunnablePick):
+    elif isinstance(runnable, RunnableLambda | RunnablePassthrough | RunnablePick):
         parts.functions += [
             f for f in (getattr(runnable, "func", None), getattr(runnable, "afunc", None)) if f is not None
         ]

@@ -132,8 +132,10 @@ def known(obj: Any) -> Value:
 
 def join(one: Value | None, other: Value) -> Value:
     """What is known of a value that is one or the other."""
-    if one is None or one is other:
+    if one is None or one is other or _is_none(one):
         return other
+    if _is_none(other):
+        return one
     if one.kind == other.kind == "object" and one.obj is other.obj:
         return one
     if "state" in (one.kind, other.kind):
@@ -155,6 +157,11 @@ def join(one: Value | None, other: Value) -> Value:
             choices=choices,
         )
     return Value("data", typ=one.typ if one.typ == other.typ else None, choices=choices)
+
+
+def _is_none(value: Value) -> bool:
+    # None has nothing to read, call or change: what holds for the other value holds for both.
+    return value.kind == "object" and value.obj is None
 
 
 def strip(typ: Any) -> Any:
