@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig
 
+from optiflow.activation import AnyPregel
+from optiflow.api import build, plan_of, unplanned
 from optiflow.clock import Clock, RealClock, VirtualClock, use_clock
 from optiflow.config.models import RunConfig
 from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
@@ -21,9 +23,8 @@ from optiflow.models.load import load_chat_model
 from optiflow.monitor.memory import MemoryProbe
 from optiflow.monitor.observation import provider_seconds, provider_total_seconds
 from optiflow.monitor.run_observer import RunObserver
-from optiflow.optimizations.base import Optimization
+from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
-from optiflow.plan.graph_plan import GraphPlan
 from optiflow.quality.measure import measure
 from optiflow.record.environment import capture, code_digest
 from optiflow.record.normalise import digest, normalise
@@ -41,7 +42,7 @@ from optiflow.record.schema import (
     config_digest,
     new_record_id,
 )
-from optiflow.workflow.graph_workflow import run_to_end
+from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -96,14 +97,13 @@ def prepare(
     return Job(config, clock, workflow, toggles, tuple(overrides), sweep_id, code_digest())
 
 
-def optimized_plan(job: Job) -> GraphPlan:
-    """The job's graph as data, rewritten by each of its toggles in turn."""
-    workflow = job.workflow
-    options = {"checkpointer": workflow.checkpointer()} if workflow.checkpointer else {}
-    plan = GraphPlan.of(workflow.builder, effects=workflow.effects, compile_options=options)
-    for toggle in job.toggles:
-        plan = toggle.rewrite(plan)
-    return plan
+def optimized_graph(job: Job) -> tuple[AnyPregel, tuple[Decision, ...]]:
+    """The job's graph, compiled under its toggles, and what each toggle decided."""
+    plan = plan_of(job.workflow)
+    if plan is not None:
+        return build(plan, job.toggles)
+    assert isinstance(job.workflow, GraphWorkflow), "a declared workflow always has a plan"
+    return job.workflow.compiled, tuple(map(unplanned, job.toggles))
 
 
 def execute(job: Job, store: RecordStore, *, on_node_end: Callable[[str], None] | None = None) -> RunRecord:
@@ -151,8 +151,7 @@ class _Attempt:
 
     def __init__(self, job: Job, on_node_end: Callable[[str], None] | None) -> None:
         self._job = job
-        self._plan = optimized_plan(job)
-        self._graph = self._plan.build()
+        self._graph, self._decisions = optimized_graph(job)
         self._statistics: dict[str, dict[str, float | int | str]] = {}
         self._memory = MemoryProbe(traced=job.config.memory == "traced")
         self._final: Mapping[str, Any] | None = None
@@ -196,7 +195,7 @@ class _Attempt:
             "statistics": self._statistics,
             "decisions": tuple(
                 DecisionRecord(toggle=each.toggle, node=each.node, action=each.action, reason=each.reason)
-                for each in self._plan.decisions
+                for each in self._decisions
             ),
         }
         if self._final is not None:
@@ -236,7 +235,7 @@ def _started(job: Job) -> RunRecord:
         input_sha256=job.workflow.input_digest,
         comparison_key=job.comparison_key,
         effects=_effects(job.workflow),
-        deciding=tuple(job.workflow.builder.branches),
+        deciding=() if job.workflow.builder is None else tuple(job.workflow.builder.branches),
     )
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_USAGE = "usage: python -m optiflow compare [--json] [RECORD [RECORD]]   (the two newest; A against B; a run against its baseline)"
+_USAGE = (
+    "usage: python -m optiflow compare [--json] [RECORD [RECORD]]  (none: the two newest; one: against its baseline)"
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
     from optiflow.analysis.outcome import Outcome
     from optiflow.analysis.verdict import judge
+    from optiflow.cli.job import show
     from optiflow.config.compose import validate
     from optiflow.record.store import RecordStore
 
@@ -44,14 +47,7 @@ def main(argv: Sequence[str]) -> int:
         baseline, record = _pair(store, ids)
     criteria = validate(record.config).criteria
     outcome = Outcome(record, baseline, judge(record, baseline, criteria))
-    if "--json" in argv:
-        from optiflow.report.json_report import as_json
-
-        print(as_json(outcome))
-    else:
-        from optiflow.report.terminal import console, outcome_view
-
-        console().print(outcome_view(outcome))
+    show(outcome, as_json="--json" in argv)
     return outcome.verdict.exit_code
 
 

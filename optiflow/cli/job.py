@@ -13,7 +13,7 @@ from uuid import uuid4
 from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
-from optiflow.errors import OptiflowError
+from optiflow.errors import OptiflowError, RunInterruptedError
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class _Jobs:
     """What the jobs of one command line came to."""
 
     sweep_id: str | None = None
-    overrides: str = ""
+    """Set once the command line turns out to be a sweep."""
+    as_json: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
-    failures: list[tuple[str, OptiflowError]] = field(default_factory=list)
-    config: RunConfig | None = None
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    """The overrides of each job that failed, and why."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,17 +44,21 @@ def main(argv: Sequence[str]) -> int:
         argv: Hydra's overrides and flags.
 
     Returns:
-        The worst exit code of the jobs.
+        The exit code of the worst job: a failed job outweighs a failed criterion.
     """
     jobs = _Jobs()
-    _run_hydra(argv, jobs)
-    if jobs.config is None:  # Hydra was only asked to print something.
-        return 0
-    if jobs.sweep_id is not None:
+    try:
+        _run_hydra(argv, jobs)
+    except KeyboardInterrupt:
+        if not jobs.failures:
+            raise
+    if jobs.sweep_id is None:
+        for _, failure in jobs.failures:
+            raise failure
+    else:
         _show_sweep(jobs)
-    codes = [failure.exit_code for _, failure in jobs.failures]
-    codes += [outcome.verdict.exit_code for outcome in jobs.outcomes]
-    # A failed job outweighs a failed criterion, whatever the numbers are.
+    codes = {getattr(failure, "exit_code", OptiflowError.exit_code) for _, failure in jobs.failures}
+    codes |= {outcome.verdict.exit_code for outcome in jobs.outcomes}
     return next((code for code in (130, 2, 1, 3, 125) if code in codes), 0)
 
 
@@ -65,20 +70,20 @@ def _job(raw: DictConfig, jobs: _Jobs) -> None:
     overrides = list(hydra.overrides.task)
     if hydra.mode == RunMode.MULTIRUN:
         jobs.sweep_id = jobs.sweep_id or uuid4().hex
-    config = validate(raw)
-    jobs.config = config
     try:
+        config = validate(raw)
+        jobs.as_json = config.report.format == "json"
         with log_as_configured(config):
             outcome = _run_and_judge(config, overrides, jobs.sweep_id)
-    except OptiflowError as error:
-        # One job that fails must not end a sweep; alone, it is the command's own failure.
-        if jobs.sweep_id is None:
-            raise
+    except Exception as error:
+        # Raised through Hydra it would be printed in Hydra's way, and end a sweep; it is raised or listed afterwards.
         jobs.failures.append((" ".join(overrides) or "no overrides", error))
+        if isinstance(error, RunInterruptedError):
+            raise KeyboardInterrupt from error
         return
     jobs.outcomes.append(outcome)
     if jobs.sweep_id is None:
-        show(outcome, config)
+        show(outcome, as_json=jobs.as_json)
 
 
 def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | None) -> Outcome:
@@ -97,12 +102,12 @@ def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | 
     )
 
 
-def show(outcome: Outcome, config: RunConfig) -> None:
-    """Print one outcome in the configured format."""
-    if config.report.format == "json":
-        from optiflow.report.json_report import as_json
+def show(outcome: Outcome, *, as_json: bool) -> None:
+    """Print one outcome, as a table or as one JSON object."""
+    if as_json:
+        from optiflow.report.json_report import as_text
 
-        print(as_json(outcome))
+        print(as_text(outcome))
     else:
         from optiflow.report.terminal import console, outcome_view
 
@@ -110,19 +115,15 @@ def show(outcome: Outcome, config: RunConfig) -> None:
 
 
 def _show_sweep(jobs: _Jobs) -> None:
-    assert jobs.config is not None
-    if jobs.config.report.format == "json":
-        import json
+    failed = [(overrides, str(error) or type(error).__name__) for overrides, error in jobs.failures]
+    if jobs.as_json:
+        from optiflow.report.json_report import sweep_as_text
 
-        from optiflow.report.json_report import as_object
-
-        failed = [{"overrides": what, "error": str(error)} for what, error in jobs.failures]
-        runs = [as_object(outcome) for outcome in jobs.outcomes]
-        print(json.dumps({"sweep_id": jobs.sweep_id, "runs": runs, "failed": failed}, indent=2, ensure_ascii=False))
+        print(sweep_as_text(jobs.sweep_id, jobs.outcomes, failed))
     else:
         from optiflow.report.terminal import console, sweep_view
 
-        console().print(sweep_view(jobs.outcomes, [(what, str(error)) for what, error in jobs.failures]))
+        console().print(sweep_view(jobs.outcomes, failed))
 
 
 def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
@@ -138,9 +139,6 @@ def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
         try:
             main(lambda config: _job(config, jobs))()
         except composition_errors() as error:
-            # Behind the point where a job has begun, a ValueError is the job's own.
-            if jobs.config is not None:
-                raise
             raise to_configuration_error(error) from error
 
 

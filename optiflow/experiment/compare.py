@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, closing
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import judge
 from optiflow.config.models import RunConfig
+from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
 from optiflow.run import Job, execute, prepare
 from optiflow.settings import Settings
@@ -46,8 +47,10 @@ def run_with_baseline(
     with closing(RecordStore(settings.store_url)) as store:
         job = prepare(config, disabled=settings.disable, overrides=overrides, sweep_id=sweep_id)
 
-        def run(this: Job):
-            with progress(len(this.workflow.builder.nodes)) as node_ended:
+        def run(this: Job) -> RunRecord:
+            # A graph of the functional API has no nodes that could be counted beforehand.
+            nodes = 0 if this.workflow.builder is None else len(this.workflow.builder.nodes)
+            with progress(nodes) as node_ended:
                 return execute(this, store, on_node_end=node_ended)
 
         if not job.toggles:

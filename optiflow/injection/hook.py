@@ -78,9 +78,8 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         # Whoever looks at the module afterwards (inspect, pkgutil, a reload) sees its own loader.
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
+        assert module.__spec__ is not None
+        module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         _patch(module)
 

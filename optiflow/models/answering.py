@@ -13,7 +13,7 @@ order of the phrases; ``TAG`` is the tag of some sections of the prompt, ``A, B 
 - ``'X' if at least N % agree, otherwise 'Y'``: X or Y, by the comparison;
 - ``keep the tables and lists of the TAG``, or one of both: its table rows and list items as they stand;
 - ``at most N words``: a summary; with ``for each`` in the same sentence, a share of the words for every section; with
-  ``of the TAG`` in it, only of those sections.
+  ``of the TAG`` behind it, only of those sections.
 
 Where it understands nothing of the kind it gives a summary of ``DEFAULT_WORDS`` words.
 """
@@ -158,9 +158,9 @@ def _without_kept(section: Section, instruction: str) -> Section:
 
 def _asked_summary(match: re.Match[str], prompt: Prompt) -> str:
     start, end = match.span()
-    before = _SENTENCE_END.split(prompt.instruction[:start])[-1]
-    sentence = before + match[0] + _SENTENCE_END.split(prompt.instruction[end:])[0]
-    of_tag = [section for section in prompt.sections if re.search(rf"\bof the {section.tag}\b", sentence)]
+    after = _SENTENCE_END.split(prompt.instruction[end:])[0]
+    sentence = _SENTENCE_END.split(prompt.instruction[:start])[-1] + match[0] + after
+    of_tag = [section for section in prompt.sections if re.search(rf"\bof the {section.tag}\b", after)]
     sections = [_without_kept(section, prompt.instruction) for section in of_tag or prompt.sections]
     words = int(match["words"])
     return _each(sections, sentence, words) if "for each" in sentence else _summary(sections, sentence, words)

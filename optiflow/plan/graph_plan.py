@@ -297,6 +297,8 @@ class GraphPlan:
         clone.channels = dict(self.builder.channels)
         clone.managed = dict(self.builder.managed)
         clone.schemas = dict(self.builder.schemas)
+        # Compiling adds the default error handler as a node of this name, and refuses to add it once more.
+        clone.nodes.pop("__default_error_handler__", None)
         return clone
 
     @staticmethod

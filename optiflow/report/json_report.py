@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optiflow.analysis.figures import Figure
 from optiflow.analysis.outcome import Outcome
 
-__all__ = ["as_json", "as_object"]
+__all__ = ["as_object", "as_text", "sweep_as_text"]
 
 _ARM = (
     "runtime_s",
@@ -27,9 +27,19 @@ _ARM = (
 """The figures shown of each of the two runs."""
 
 
-def as_json(outcome: Outcome) -> str:
+def as_text(outcome: Outcome) -> str:
     """The outcome as JSON text, indented."""
     return json.dumps(as_object(outcome), indent=2, ensure_ascii=False)
+
+
+def sweep_as_text(sweep_id: str | None, outcomes: Sequence[Outcome], failed: Sequence[tuple[str, str]]) -> str:
+    """A sweep as one JSON object: every outcome, and for each job that failed its overrides and the error."""
+    whole = {
+        "sweep_id": sweep_id,
+        "runs": [as_object(outcome) for outcome in outcomes],
+        "failed": [{"overrides": overrides, "error": error} for overrides, error in failed],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
 def as_object(outcome: Outcome) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def progress_of_nodes(total: int, shown: bool) -> Iterator[Callable[[str], None]
         transient=True,
     )
     with bar:
-        task = bar.add_task("starting", total=total)
+        task = bar.add_task("starting", total=total or None)
         yield lambda name: bar.update(task, advance=1, description=name)
 
 

@@ -116,6 +116,13 @@ def test_tables_and_lists_are_kept_and_not_said_again() -> None:
     )
 
 
+def test_what_is_kept_of_one_kind_of_material_may_be_said_of_another() -> None:
+    """Only the sections that are kept are spared a second mention."""
+    note = '<note name="n">\n- the river rose in early spring\n</note>'
+    text = answer(f"Keep the lists of the section, then say in at most 9 words of the note more.\n{SECTION}\n{note}")
+    assert text == "- **red** (1): north stays as it was\n\nthe river rose in early spring."
+
+
 @pytest.mark.parametrize(("kinds", "kept"), [("tables", "| "), ("lists", "- ")])
 def test_one_kind_of_block_may_be_kept_alone(kinds: str, kept: str) -> None:
     """Tables without lists, or lists without tables."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import operator
 
 import pytest
 import tiktoken
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from optiflow.clock import VirtualClock
 from optiflow.config.model import LatencyConfig
+from optiflow.models.latency import call_latency
 from optiflow.models.offline import OfflineChatModel
 
 PROMPT = "Sum up in at most 30 words.\n\n<note name='n'>\nnothing\n\nThe river rose in spring. It fell in the late autumn."
@@ -17,16 +20,35 @@ ANSWER = "The river rose in spring. It fell in the late autumn."
 LAW = LatencyConfig(time_to_first_token_s=2.0, prefill_tokens_per_s=10, decode_tokens_per_s=5, jitter=0.2)
 
 
+class NotedClock:
+    """A clock that only writes down what is spent on it."""
+
+    kind = "virtual"
+
+    def __init__(self) -> None:
+        self.spent: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.spent.append(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.spent.append(seconds)
+
+
 @pytest.fixture
-def model() -> OfflineChatModel:
-    """A slow model on a clock of its own."""
-    return OfflineChatModel(latency=LAW, clock=VirtualClock())
+def clock() -> NotedClock:
+    """The clock of the model."""
+    return NotedClock()
 
 
-def spent(model: OfflineChatModel, message: AIMessage) -> float:
-    """What the law says of a call."""
-    from optiflow.models.latency import call_latency
+@pytest.fixture
+def model(clock: NotedClock) -> OfflineChatModel:
+    """A slow model."""
+    return OfflineChatModel(latency=LAW, clock=clock)
 
+
+def law_says(message: AIMessage) -> float:
+    """Seconds that the call has to take."""
     usage = message.usage_metadata
     assert usage is not None
     return call_latency(LAW, PROMPT, usage["input_tokens"], usage["output_tokens"]).total_s
@@ -44,56 +66,48 @@ def check(message: AIMessage) -> None:
     assert message.response_metadata["model_name"] == "offline-extractive-1"
 
 
-def test_invoke_answers_and_spends_its_latency(model: OfflineChatModel) -> None:
-    """A synchronous call takes what the law says, on the model's clock."""
-    start = model.clock.time()
+def test_invoke_answers_and_spends_its_latency(model: OfflineChatModel, clock: NotedClock) -> None:
+    """A synchronous call takes what the law says."""
     message = model.invoke(PROMPT)
     check(message)
-    assert model.clock.time() - start == pytest.approx(spent(model, message), abs=0.5)
+    assert clock.spent == [law_says(message)]
 
 
-def test_ainvoke_answers_and_spends_its_latency(model: OfflineChatModel) -> None:
-    """Concurrent calls overlap: three take as long as one."""
-
-    async def ask() -> list[AIMessage]:
-        return await asyncio.gather(*(model.ainvoke(PROMPT) for _ in range(3)))
-
-    start = model.clock.time()
-    messages = model.clock.run(ask())
-    for message in messages:
-        check(message)
-    assert model.clock.time() - start == pytest.approx(spent(model, messages[0]), abs=0.5)
+async def test_ainvoke_answers_and_spends_its_latency(model: OfflineChatModel, clock: NotedClock) -> None:
+    """An asynchronous call is the same call."""
+    message = await model.ainvoke(PROMPT)
+    check(message)
+    assert clock.spent == [law_says(message)]
 
 
-def test_stream_gives_the_same_word_by_word(model: OfflineChatModel) -> None:
-    """The chunks add up to the answer, its usage and its time, and the first comes early."""
-    start = model.clock.time()
-    times: list[float] = []
-    whole: AIMessageChunk | None = None
-    for chunk in model.stream(PROMPT):
-        times.append(model.clock.time() - start)
-        whole = chunk if whole is None else whole + chunk
-    assert whole is not None
+def test_stream_gives_the_same_word_by_word(model: OfflineChatModel, clock: NotedClock) -> None:
+    """The chunks add up to the answer, its usage and its time, and the first takes the prefill."""
+    chunks = list(model.stream(PROMPT))
+    whole = functools.reduce(operator.add, chunks)
     check(whole)
-    assert len(times) > 5
-    assert times[0] < times[-1] / 2 + 3
-    assert times[-1] == pytest.approx(spent(model, whole), abs=0.5)
+    assert len(chunks) > 5
+    assert sum(clock.spent) == pytest.approx(law_says(whole))
+    assert clock.spent[0] > clock.spent[1] > 0
 
 
-def test_astream_gives_the_same_word_by_word(model: OfflineChatModel) -> None:
+async def test_astream_gives_the_same_word_by_word(model: OfflineChatModel, clock: NotedClock) -> None:
     """Streaming without blocking is the same stream."""
-
-    async def ask() -> AIMessageChunk:
-        chunks = [chunk async for chunk in model.astream(PROMPT)]
-        whole = chunks[0]
-        for chunk in chunks[1:]:
-            whole += chunk
-        return whole
-
-    start = model.clock.time()
-    whole = model.clock.run(ask())
+    whole = functools.reduce(operator.add, [chunk async for chunk in model.astream(PROMPT)])
     check(whole)
-    assert model.clock.time() - start == pytest.approx(spent(model, whole), abs=0.5)
+    assert sum(clock.spent) == pytest.approx(law_says(whole))
+
+
+def test_calls_overlap_on_a_virtual_clock() -> None:
+    """Three calls at once take as long as one, for each spends its time without blocking the others."""
+    clock = VirtualClock()
+    model = OfflineChatModel(latency=LAW.model_copy(update={"time_to_first_token_s": 100.0}), clock=clock)
+
+    async def ask() -> None:
+        await asyncio.gather(*(model.ainvoke(PROMPT) for _ in range(3)))
+
+    start = clock.time()
+    clock.run(ask())
+    assert 50 < clock.time() - start < 200
 
 
 def test_all_messages_are_read() -> None:

@@ -10,6 +10,7 @@ from optiflow.analysis.equivalence.observation import Event
 
 __all__ = ["EventReader"]
 
+_FINISHED = ("messages", "values")
 _RESERVED = ("__interrupt__", "__metadata__")
 _POSITION = ("langgraph_step", "langgraph_triggers", "langgraph_path")
 _VOLATILE = ("checkpoint_ns", "langgraph_checkpoint_ns", "checkpoint_id", "run_id", "langgraph_request_id")
@@ -18,7 +19,8 @@ _VOLATILE = ("checkpoint_ns", "langgraph_checkpoint_ns", "checkpoint_id", "run_i
 class EventReader:
     """Reads the items of one stream.
 
-    Identifiers are numbered for each node apart, so that a node's events do not depend on what ran beside it.
+    Identifiers are numbered for each node apart, so that a node's events do not depend on what ran beside it, and
+    only in modes that show finished messages.
 
     Args:
         given: Identifiers that came in from outside and are kept.
@@ -26,7 +28,7 @@ class EventReader:
 
     def __init__(self, given: frozenset[str]) -> None:
         self._given = given
-        self._normalisers: dict[tuple[tuple[str, ...], str | None], Normaliser] = {}
+        self._normalisers: dict[tuple[str, tuple[str, ...], str | None], Normaliser] = {}
 
     def stream_item(self, namespace: Iterable[str], mode: str, data: Any) -> Event:
         """An item of ``stream`` or ``astream``.
@@ -56,7 +58,8 @@ class EventReader:
         return self._event("events", names, metadata.get("langgraph_node"), body, position)
 
     def _event(self, mode: str, names: tuple[str, ...], node: str | None, body: Any, position: Any) -> Event:
-        normaliser = self._normalisers.setdefault((names, node), Normaliser(self._given))
+        fresh = Normaliser(self._given, numbered=mode in _FINISHED)
+        normaliser = self._normalisers.setdefault((mode, names, node), fresh)
         return Event(mode, names, node, normaliser.value(body), normaliser.value(position))
 
 

@@ -20,29 +20,31 @@ def checkpoint_views(
 
     Args:
         newest_first: As LangGraph lists it.
-        normaliser: Numbers the identifiers, the oldest checkpoint's first.
+        given: Identifiers that came in from outside and are kept.
     """
-    return tuple(_view(snapshot, normaliser) for snapshot in reversed(list(newest_first)))
+    normalisers = Normaliser(given), Normaliser(given, numbered=False)
+    return tuple(_view(snapshot, *normalisers) for snapshot in reversed(list(newest_first)))
 
 
-def snapshot_value(snapshot: StateSnapshot, normaliser: Normaliser) -> Json:
+def snapshot_value(snapshot: StateSnapshot, given: frozenset[str]) -> Json:
     """One state: values, what runs next and what became of it, subgraphs' states included."""
+    under_way = Normaliser(given, numbered=False)
     return {
-        "values": normaliser.value(snapshot.values),
+        "values": Normaliser(given).value(snapshot.values),
         "next": list(snapshot.next),
-        "tasks": [_task(task, normaliser) for task in _in_order(snapshot.tasks)],
+        "tasks": [_task(task, under_way, given) for task in _in_order(snapshot.tasks)],
     }
 
 
-def _view(snapshot: StateSnapshot, normaliser: Normaliser) -> CheckpointView:
+def _view(snapshot: StateSnapshot, finished: Normaliser, under_way: Normaliser) -> CheckpointView:
     metadata = snapshot.metadata or {}
     return CheckpointView(
         source=str(metadata.get("source")),
         step=int(metadata.get("step", 0)),
-        values=normaliser.value(snapshot.values),
+        values=finished.value(snapshot.values),
         next=snapshot.next,
-        tasks=[_task(task, normaliser) for task in _in_order(snapshot.tasks)],
-        writes=tuple((key, normaliser.value(value)) for key, value in _writes(snapshot.tasks)),
+        tasks=[_task(task, under_way) for task in _in_order(snapshot.tasks)],
+        writes=tuple((key, under_way.value(value)) for key, value in _writes(snapshot.tasks)),
     )
 
 
@@ -51,7 +53,7 @@ def _in_order(tasks: Iterable[PregelTask]) -> list[PregelTask]:
     return sorted(tasks, key=lambda task: [str(part) for part in task.path[:3]])
 
 
-def _task(task: PregelTask, normaliser: Normaliser) -> Json:
+def _task(task: PregelTask, normaliser: Normaliser, given: frozenset[str] = frozenset()) -> Json:
     state = task.state
     return {
         "name": task.name,
@@ -59,7 +61,7 @@ def _task(task: PregelTask, normaliser: Normaliser) -> Json:
         "error": None if task.error is None else normaliser.text(str(task.error)),
         "interrupts": [normaliser.value(each.value) for each in task.interrupts],
         "result": normaliser.value(task.result),
-        "state": snapshot_value(state, normaliser) if isinstance(state, StateSnapshot) else state is not None,
+        "state": snapshot_value(state, given) if isinstance(state, StateSnapshot) else state is not None,
     }
 
 

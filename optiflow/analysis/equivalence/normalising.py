@@ -11,7 +11,7 @@ import enum
 import math
 import re
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langgraph.types import Command, Interrupt, Overwrite, Send
@@ -26,6 +26,7 @@ _GENERATED_ID = re.compile(rf"(?:(?:lc_)?run-{{1,2}})?{_UUID}(?:-\d+)?")
 _UUID_ANYWHERE = re.compile(_UUID)
 _EMPTY: tuple[Any, ...] = (None, [], {})
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_ELAPSED = re.compile(r"elapsed: [0-9.]+s")
 
 
 def generated_ids(text: str) -> frozenset[str]:
@@ -38,33 +39,40 @@ class Normaliser:
 
     Args:
         given: Identifiers that came in from outside, which are no accident and are kept.
+        numbered: Whether generated ids are numbered. If not they are dropped: a reducer gives a message its id
+            in place, so whether a message that is still under way has one yet is an accident of the run.
     """
 
-    def __init__(self, given: frozenset[str] = frozenset()) -> None:
+    def __init__(self, given: frozenset[str] = frozenset(), *, numbered: bool = True) -> None:
+        self._numbered = numbered
         self.given = given
         """Identifiers that are kept; may grow while values are given."""
         self._numbers: dict[str, int] = {}
 
     def message_id(self, identifier: str | None) -> str | None:
-        """A message's id: a generated one as ``#1``, ``#2``… in the order met, the user's own as it is."""
+        """A message's id: a generated one as ``#1``, ``#2``… in the order met, the user's as it is."""
         if identifier is None or not _GENERATED_ID.fullmatch(identifier):
             return identifier
         if generated_ids(identifier) & self.given:
             return identifier
+        if not self._numbered:
+            return None
         return f"#{self._numbers.setdefault(identifier, len(self._numbers) + 1)}"
 
     def text(self, text: str) -> str:
-        """A text of the framework's, such as an error message, without identifiers and addresses."""
+        """A text of the framework's, such as an error message, without what is an accident of the run."""
         without_ids = _UUID_ANYWHERE.sub(lambda found: found[0] if found[0] in self.given else "#", text)
-        return _ADDRESS.sub("", without_ids)
+        return _ELAPSED.sub("elapsed", _ADDRESS.sub("", without_ids))
 
     def value(self, value: Any) -> Json:
         """Any value. Never raises: an object that is no data becomes its type and what it holds."""
         return self._value(value, ())
 
     def _value(self, value: Any, holders: tuple[int, ...]) -> Json:
-        if value is None or type(value) in (bool, int, str):
-            return cast(Json, value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | str) and not isinstance(value, enum.Enum):
+            return str(value) if isinstance(value, str) else int(value)
         if isinstance(value, float):
             return value if math.isfinite(value) else {"~float": str(value)}
         if id(value) in holders:

@@ -151,8 +151,8 @@ class Observer:
         state: Json = None
         checkpoints: tuple[CheckpointView, ...] = ()
         if self._keeps_state:
-            state = snapshot_value(self._state(), Normaliser(self._given))
-            checkpoints = checkpoint_views(self._history(), Normaliser(self._given))
+            state = snapshot_value(self._state(), self._given)
+            checkpoints = checkpoint_views(self._history(), self._given)
         recorder = self._recorder
         return Observation(tuple(self._turns), recorder.model_requests, recorder.effects, state, checkpoints)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
@@ -62,7 +62,7 @@ class Guard:
         """The same state, guarded: a mapping, or an instance of a pydantic model or dataclass."""
         if isinstance(state, dict):
             return _GuardedDict(self, state)
-        guarded: Any = object.__new__(_guarded_class(type(state)))
+        guarded: Any = object.__new__(_guarded_class(cast(Hashable, type(state))))
         if dataclasses.is_dataclass(state):
             for field in dataclasses.fields(state):
                 object.__setattr__(guarded, field.name, getattr(state, field.name))

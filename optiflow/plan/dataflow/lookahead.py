@@ -157,7 +157,7 @@ class Lookahead:
             for key in self._keys(schedule.stages[before], done):
                 written.setdefault(key, []).append(done if done is not None and done.succeeded else None)
             stage = schedule.stages[name]
-            if stage.early and name not in self._early:
+            if name in schedule.gains and name not in self._early:
                 early = self._prepare(turn, stage, ahead, written)
                 if early is not None:
                     self._start(turn, name, early)

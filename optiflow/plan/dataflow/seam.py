@@ -226,7 +226,7 @@ def send(config: RunnableConfig, task: PregelExecutableTask) -> None:
 
 def start_async(loop: PregelLoop, name: str, work: Callable[[], Any]) -> Any:
     """Start a coroutine that the run cancels and awaits when it ends. Returns the asyncio task."""
-    return loop.submit(work, __name__=name, __cancel_on_exit__=True, __reraise_on_exit__=False)  # type: ignore[call-arg]
+    return loop.submit(work, __name__=name, __cancel_on_exit__=True, __reraise_on_exit__=False)
 
 
 def start_thread(loop: PregelLoop, name: str, work: Callable[[], None]) -> Future[None]:
@@ -235,7 +235,7 @@ def start_thread(loop: PregelLoop, name: str, work: Callable[[], None]) -> Futur
     Not on the run's own pool, whose few workers the nodes of the superstep need.
     """
     future: Future[None] = Future()
-    executor = loop.submit.__self__
+    executor = loop.submit.__self__  # type: ignore[attr-defined]
     executor.tasks[future] = (True, False)
     future.add_done_callback(executor.done)
     context = copy_context()

@@ -1,26 +1,22 @@
-"""Calls and attributes in a node's code: what is followed, what is known, what ends the analysis."""
+"""Calls in a node's code: what is followed, what is known, what ends the analysis."""
 
 from __future__ import annotations
 
 import ast
-import dis
 import enum
 import functools
 import inspect
-import sys
-import sysconfig
-from dataclasses import dataclass, is_dataclass
-from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
-from typing import Any
+from abc import abstractmethod
+from dataclasses import is_dataclass
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from optiflow.plan.inference import runnables
-from optiflow.plan.inference.findings import Findings, UnknownCodeError
-from optiflow.plan.inference.frame import Frame
+from optiflow.plan.inference import results, runnables
+from optiflow.plan.inference.classes import is_users, only_stores
+from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.knowledge import (
-    MAKERS,
     MUTATORS,
     Plain,
     data_class_methods,
@@ -29,228 +25,31 @@ from optiflow.plan.inference.knowledge import (
     pure_methods,
     qualified,
 )
-from optiflow.plan.inference.values import (
-    CONFIG,
-    DATA,
-    FRESH,
-    Value,
-    built,
-    data,
-    field_of,
-    fresh,
-    known,
-    model,
-    plain_class,
-    value_of,
-)
-from optiflow.plan.source import syntax_of
+from optiflow.plan.inference.objects import Arguments, Objects
+from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
 
-__all__ = ["Analysis"]
+if TYPE_CHECKING:
+    from optiflow.plan.inference.expressions import Expressions
 
-_DEEPEST = 12
-_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+__all__ = ["Calls"]
+
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """The evaluated arguments of a call."""
+class Calls(Objects):
+    """Evaluates calls; a subclass follows functions into their bodies."""
 
-    values: tuple[Value, ...]
-    named: dict[str, Value]
+    @abstractmethod
+    def run(self, function: FunctionType, arguments: Arguments, owner: Value | None) -> Value:
+        """Follow a Python function."""
 
-    @property
-    def all(self) -> tuple[Value, ...]:
-        """Every argument."""
-        return (*self.values, *self.named.values())
-
-    @property
-    def has_state(self) -> bool:
-        """Whether the node's state itself is among them."""
-        return any(value.kind == "state" for value in self.all)
-
-
-class Analysis:
-    """The analysis of one node, across all functions that its code calls."""
-
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
-        self._stack: list[object] = []
-        self._memo: dict[object, Value] = {}
-
-    # Functions.
-
-    def run(
-        self, function: FunctionType, arguments: Arguments, owner: Value | None, caller: Frame | None, node: Any
-    ) -> Value:
-        """Follow a Python function.
-
-        Raises:
-            UnknownCodeError: The function, or what it calls, can't be followed.
-        """
-        values = arguments.values if owner is None else (owner, *arguments.values)
-        key = (
-            function,
-            tuple(value.signature for value in values),
-            tuple((name, value.signature) for name, value in arguments.named.items()),
-        )
-        # Once a dict is shared with a callee, its keys grow by reference: such calls are looked at each time.
-        if key in self._memo and not any(value.shapes for value in arguments.all):
-            return self._memo[key]
-        if key in self._stack:
-            return DATA
-        syntax = syntax_of(function)
-        if syntax is None:
-            raise UnknownCodeError(f"the source of {function.__qualname__!r} is not available")
-        if len(self._stack) > _DEEPEST:
-            raise UnknownCodeError(f"calls nest deeper than {_DEEPEST} at {function.__qualname__!r}")
-        frame = Frame(self, function, {})
-        frame.bind(syntax.args, values, arguments.named, _defaults(function))
-        self._stack.append(key)
-        result = frame.result(syntax.body)
-        self._stack.pop()
-        self._memo[key] = result
-        return result
-
-    def run_nested(self, code: Any, arguments: Arguments, caller: Frame) -> Value:
+    @abstractmethod
+    def run_nested(self, code: Any, arguments: Arguments, caller: Any) -> Value:
         """Follow a nested function or lambda."""
-        key = (id(code), tuple(value.signature for value in arguments.all))
-        if key in self._stack:
-            return DATA
-        if len(self._stack) > _DEEPEST:
-            raise UnknownCodeError(f"calls nest deeper than {_DEEPEST}")
-        frame = Frame(self, caller.function, {})
-        frame.outer = [caller.env, *caller.outer]
-        frame.bind(code.args, arguments.values, arguments.named, {})
-        self._stack.append(key)
-        result = frame.result(code.body)
-        self._stack.pop()
-        return result
 
-    # Objects.
-
-    def of_object(self, obj: Any, name: str, frame: Expressions, node: ast.AST) -> Value:
-        """A global, a closed-over object or an attribute."""
-        if isinstance(obj, list | dict | set | bytearray) and not name.isupper():
-            self.findings.touch(f"{frame.place(node)} the mutable {name!r} is not part of the state")
-        return known(obj)
-
-    def picked(self, container: Any, key: Value, frame: Expressions, node: ast.AST) -> Value:
-        """An item of a known container."""
-        if key.kind == "object":
-            try:
-                return self.of_object(container[key.obj], "ITEM", frame, node)
-            except (KeyError, IndexError, TypeError):
-                return data()
-        if all(isinstance(item, str) for item in (container.values() if isinstance(container, dict) else container)):
-            return data(str)
-        return data()
-
-    def imported(self, name: str, frame: Expressions, node: ast.AST) -> ModuleType:
-        """A module that is loaded already; loading one runs its code."""
-        module = sys.modules.get(name)
-        if module is None:
-            frame.give_up(node, f"imports {name!r}, which is not loaded yet")
-        return module
-
-    def enter(self, value: Value, frame: Expressions, node: ast.AST) -> Value:
-        """What a ``with`` block binds."""
-        if value.kind == "object" or (value.kind == "data" and value.typ is None and not value.fresh):
-            frame.give_up(node, "a context manager that is not known")
-        return value
-
-    def attribute(self, owner: Value, name: str, frame: Expressions, node: ast.expr) -> Value:
-        """``owner.name``."""
-        if owner.kind == "state":
-            return self._state_attribute(name, frame, node)
-        if owner.kind == "config":
-            if name in ("context", "configurable"):
-                return data() if name == "context" else CONFIG
-            self.findings.touch(f"{frame.place(node)} .{name} of the run")
-            return DATA
-        if owner.kind == "object":
-            return self._object_attribute(owner.obj, name, frame, node)
-        if owner.kind == "model":
-            return data()
-        if owner.typ is not None and name == "content" and _is_message(plain_class(owner.typ)):
-            return data(str)
-        return data(field_of(owner.typ, name))
-
-    def _state_attribute(self, name: str, frame: Expressions, node: ast.expr) -> Value:
-        state = self.findings.state
-        if state.attributes and name in state.keys:
-            self.findings.read(name)
-            return data(state.types.get(name))
-        self.findings.read_whole(f"{frame.place(node)} .{name}")
-        return DATA
-
-    def _object_attribute(self, obj: Any, name: str, frame: Expressions, node: ast.expr) -> Value:
-        if isinstance(obj, ModuleType):
-            if name in vars(obj):
-                return self.of_object(vars(obj)[name], name, frame, node)
-            frame.give_up(node, f"{obj.__name__}.{name} is not loaded yet")
-        try:
-            found = inspect.getattr_static(obj, name)
-        except AttributeError:
-            frame.give_up(node, f"{name!r} is made up when it is asked for")
-        if isinstance(found, property):
-            if not isinstance(found.fget, FunctionType):
-                return data()
-            return self.call_object(found.fget, Arguments((known(obj),), {}), frame, node)
-        if isinstance(found, classmethod | staticmethod | FunctionType) or hasattr(type(found), "__get__"):
-            owner = None if isinstance(obj, type) else obj
-            return known(found.__get__(owner, type(obj) if owner is not None else obj))
-        if not isinstance(obj, type) and name in _changing_attributes(type(obj)):
-            self.findings.touch(f"{frame.place(node)} .{name} changes as {type(obj).__name__} is used")
-        return self.of_object(found, name, frame, node)
-
-    def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
-        """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""
-        if key.texts is None:
-            return CONFIG
-        for name in key.texts:
-            if name == "store" or name.startswith(("__", "checkpoint")):
-                self.findings.touch(f"{frame.place(node)} {name!r} of the run")
-        return CONFIG if key.texts == {"configurable"} else data()
-
-    def chained(self, left: Value, right: Value) -> Value | None:
-        """``prompt | model | parser``, where every part only computes or asks a model."""
-        kinds = []
-        for value in (left, right):
-            if value.kind == "model":
-                kinds.append(value.typ)
-            elif value.kind == "object" and runnables.is_runnable(value.obj):
-                kinds.append(self.answer(value.obj))
-            elif value.kind == "object" and isinstance(value.obj, FunctionType):
-                self.run(value.obj, Arguments((DATA,), {}), None, None, None)
-                kinds.append(None)
-            else:
-                return None
-        return (
-            model(kinds[1]) if any(v.kind == "model" or runnables.is_runnable(v.obj) for v in (left, right)) else None
-        )
-
+    @abstractmethod
     def answer(self, runnable: Any) -> Any:
-        """Look at a Runnable's parts.
-
-        Returns:
-            The type of what it gives, where known.
-
-        Raises:
-            UnknownCodeError: A part may do what can't be followed.
-        """
-        parts = runnables.look(runnable)
-        if parts.outside is not None:
-            self.findings.touch(parts.outside)
-        for function in parts.functions:
-            self.run_callable(function)
-        return parts.answer
-
-    def run_callable(self, function: Any) -> None:
-        """Follow a callable that somebody else calls with data."""
-        self.call_object(function, Arguments((DATA,), {}), None, None)
-
-    # Calls.
+        """Look at a Runnable's parts; the type of what it gives, where known."""
 
     def call(self, node: ast.Call, frame: Expressions) -> Value:
         """The value of a call, after looking at everything that it does."""
@@ -334,13 +133,13 @@ class Analysis:
             return self._change(owner, name, arguments, frame, node)
         if name in pure_methods(cls):
             self._absorb_state(arguments, frame, node)
-            return _result_of(owner, cls, name, arguments)
+            return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
             method = inspect.getattr_static(cls, name, None)
             if (
                 name in data_class_methods()
                 and (issubclass(cls, BaseModel | tuple) or is_dataclass(cls))
-                and not _is_users(method)
+                and not is_users(method)
             ):
                 return FRESH
             if isinstance(method, FunctionType):
@@ -385,13 +184,13 @@ class Analysis:
         if is_pure(obj):
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
-            return _result_of_pure(obj, arguments)
+            return results.of_pure(obj, arguments.values, list(arguments.named))
         if isinstance(obj, type):
             return self._construct(obj, arguments, frame, node)
         if isinstance(obj, FunctionType):
             return self.call_function(obj, arguments, None, frame, node)
         method = inspect.getattr_static(type(obj), "__call__", None)
-        if isinstance(method, FunctionType) and _is_users(method):
+        if isinstance(method, FunctionType) and is_users(method):
             return self.call_function(method, arguments, known(obj), frame, node)
         wrapped = getattr(obj, "__wrapped__", None)
         if isinstance(wrapped, FunctionType) and type(obj).__module__ == "functools":
@@ -402,11 +201,11 @@ class Analysis:
         self, function: FunctionType, arguments: Arguments, owner: Value | None, frame: Any, node: Any
     ) -> Value:
         """Call a Python function, if it is the user's own."""
-        if not _is_users(function):
+        if not is_users(function):
             raise UnknownCodeError(_at(frame, node, f"calls {'.'.join(qualified(function))}, which is not known"))
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UnknownCodeError(_at(frame, node, f"the generator {function.__name__!r} is not followed"))
-        return self.run(function, arguments, owner, frame, node)
+        return self.run(function, arguments, owner)
 
     def _call_bound(self, obj: MethodType, arguments: Arguments, frame: Any, node: Any) -> Value:
         owner, function = obj.__self__, obj.__func__
@@ -439,7 +238,7 @@ class Analysis:
         self._absorb_state(arguments, frame, node)
         if runnables.is_trusted_model(cls):
             return model(runnables.MESSAGE)
-        if issubclass(cls, dict | enum.Enum) or _only_stores(cls):
+        if issubclass(cls, dict | enum.Enum) or only_stores(cls):
             return Value("data", fresh=True, typ=cls, shapes=built(*arguments.named).shapes)
         init = inspect.getattr_static(cls, "__init__", None)
         made = fresh(cls)
@@ -447,8 +246,6 @@ class Analysis:
             self.call_function(init, arguments, made, frame, node)
             return made
         raise UnknownCodeError(_at(frame, node, f"makes a {cls.__qualname__}, which is not known"))
-
-    # Arguments.
 
     def _absorb_state(self, arguments: Arguments, frame: Any, node: Any) -> None:
         if arguments.has_state:
@@ -467,52 +264,8 @@ class Analysis:
                 self.call_object(value.obj, Arguments((DATA,), {}), frame, node)
 
 
-def _defaults(function: FunctionType) -> dict[str, Value]:
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    positional = function.__defaults__ or ()
-    # A default is one object for all calls: a mutable one is state of its own.
-    pairs = [
-        *zip(names[len(names) - len(positional) :], positional, strict=True),
-        *(function.__kwdefaults__ or {}).items(),
-    ]
-    return {name: known(value) for name, value in pairs}
-
-
-@functools.cache
-def _changing_attributes(cls: Any) -> frozenset[str]:
-    """Attributes that the class's own methods assign after ``__init__``."""
-    changing: set[str] = set()
-    for base in cls.__mro__:
-        for name, method in vars(base).items():
-            function = getattr(method, "fget", None) or getattr(method, "__func__", method)
-            if name not in ("__init__", "__post_init__", "__new__") and _is_users(function):
-                changing.update(i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR")
-    return frozenset(changing)
-
-
 def _parameters(code: Any) -> int:
     return len(code.args.posonlyargs) + len(code.args.args)
-
-
-def _is_users(function: Any) -> bool:
-    """Whether a function is the application's own, not a library's."""
-    if not isinstance(function, FunctionType):
-        return False
-    file = function.__code__.co_filename
-    return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
-
-
-def _only_stores(cls: type) -> bool:
-    """Whether making an instance stores its fields and does nothing else."""
-    from optiflow.plan.schema import hidden_readers
-
-    if issubclass(cls, BaseModel) or is_dataclass(cls):
-        return hidden_readers(cls) is None
-    return issubclass(cls, tuple) and hasattr(cls, "_fields") and not _is_users(inspect.getattr_static(cls, "__new__"))
-
-
-def _is_message(cls: type | None) -> bool:
-    return cls is not None and cls.__module__.startswith("langchain_core.messages")
 
 
 def _at(frame: Any, node: Any, what: str) -> str:
@@ -521,43 +274,3 @@ def _at(frame: Any, node: Any, what: str) -> str:
 
 def _name(obj: Any) -> str:
     return repr(".".join(part for part in qualified(obj) if part) or type(obj).__name__)
-
-
-def _result_of(owner: Value, cls: type | None, name: str, arguments: Arguments) -> Value:
-    if cls is Plain:
-        return fresh(Plain)
-    if cls is None or issubclass(cls, str):
-        return fresh(list[str] if name in ("split", "rsplit", "splitlines") else str)
-    if issubclass(cls, dict):
-        if name == "get":
-            key = arguments.values[0].texts if arguments.values else None
-            return data(value_of(owner.typ, next(iter(key)) if key is not None and len(key) == 1 else None))
-        if name == "copy":
-            return Value("data", fresh=True, typ=owner.typ)
-        if name == "keys":
-            return data(list[str])
-        return data()
-    return (
-        Value("data", fresh=True, typ=owner.typ) if name in ("copy", "union", "difference", "intersection") else data()
-    )
-
-
-def _result_of_pure(obj: Any, arguments: Arguments) -> Value:
-    if obj is dict:
-        shaped = [value.keys for value in arguments.values]
-        if all(keys is not None for keys in shaped):
-            return built(*arguments.named, *(key for keys in shaped if keys is not None for key in keys))
-        return fresh(dict)
-    if obj in (list, tuple, set, sorted, frozenset) and arguments.values:
-        typ = arguments.values[0].typ
-        return fresh(typ if plain_class(typ) is obj or (obj is sorted and plain_class(typ) is list) else MAKERS[obj])
-    if obj in MAKERS:
-        return fresh(MAKERS[obj])
-    module, name = qualified(obj)
-    if module.startswith("json"):
-        return fresh(str if name == "dumps" else Plain)
-    if name in ("gather",):
-        return data()
-    if isinstance(obj, type):
-        return fresh(obj)
-    return fresh() if name in ("deepcopy",) else data()

@@ -21,7 +21,7 @@ from optiflow.plan.inference.values import (
 )
 
 if TYPE_CHECKING:
-    from optiflow.plan.inference.calls import Analysis
+    from optiflow.plan.inference.analysis import Analysis
 
 __all__ = ["Expressions"]
 

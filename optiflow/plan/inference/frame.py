@@ -13,7 +13,7 @@ from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.values import DATA, FRESH, Value, fresh, join, known
 
 if TYPE_CHECKING:
-    from optiflow.plan.inference.calls import Analysis
+    from optiflow.plan.inference.analysis import Analysis
 
 __all__ = ["Frame"]
 

@@ -15,8 +15,9 @@ from langgraph.pregel.protocol import PregelProtocol
 
 from optiflow.plan.declare import DECLARED_EFFECTS
 from optiflow.plan.effects import Effects
-from optiflow.plan.inference.calls import Analysis, Arguments
+from optiflow.plan.inference.analysis import Analysis
 from optiflow.plan.inference.findings import Findings, NodeState, UnknownCodeError
+from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.inference.values import CONFIG, STATE, Value
 from optiflow.plan.schema import fields_of

@@ -44,7 +44,8 @@ PURE_MODULES = frozenset(
         "_collections", "_collections_abc", "_datetime", "_decimal", "_functools", "_json", "_operator", "_struct",
         "_hashlib", "_blake2", "_md5", "_sha1", "_sha256", "_sha512", "_sha2", "_sha3", "base64", "binascii",
         "calendar", "cmath", "collections", "collections.abc", "colorsys", "dataclasses", "datetime", "decimal",
-        "difflib", "enum", "fractions", "functools", "hashlib", "html", "itertools", "json", "json.decoder", "json.encoder", "math",
+        "difflib", "enum", "fractions", "functools", "hashlib", "html", "itertools", "json", "json.decoder",
+        "json.encoder", "math",
         "numbers", "operator", "re", "statistics", "_statistics", "string", "struct", "textwrap", "typing",
         "typing_extensions", "unicodedata", "urllib.parse", "uuid", "zlib", "zoneinfo", "langchain_core.messages",
     }

@@ -1,0 +1,52 @@
+"""What the analysis asks of functions and classes themselves."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import sysconfig
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from pydantic import BaseModel
+
+from optiflow.plan.schema import hidden_readers
+
+__all__ = ["changing_attributes", "is_message", "is_users", "only_stores"]
+
+_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def is_users(function: Any) -> bool:
+    """Whether a function is the application's own, not a library's."""
+    if not isinstance(function, FunctionType):
+        return False
+    file = function.__code__.co_filename
+    return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
+
+
+@functools.cache
+def changing_attributes(cls: Any) -> frozenset[str]:
+    """Attributes that the class's own methods assign after ``__init__``."""
+    changing: set[str] = set()
+    for base in cls.__mro__:
+        for name, method in vars(base).items():
+            function = getattr(method, "fget", None) or getattr(method, "__func__", method)
+            if name not in ("__init__", "__post_init__", "__new__") and is_users(function):
+                changing.update(i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR")
+    return frozenset(changing)
+
+
+def only_stores(cls: type) -> bool:
+    """Whether making an instance stores its fields and does nothing else."""
+    if issubclass(cls, BaseModel) or is_dataclass(cls):
+        return hidden_readers(cls) is None
+    return issubclass(cls, tuple) and hasattr(cls, "_fields") and not is_users(inspect.getattr_static(cls, "__new__"))
+
+
+def is_message(cls: type | None) -> bool:
+    """Whether a class is one of LangChain's messages."""
+    return cls is not None and cls.__module__.startswith("langchain_core.messages")
