@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
+
+from optiflow.record.environment import capture, code_digest
 
 __all__ = ["Interval", "interleave", "machine", "median_interval", "ratio_interval"]
 
@@ -64,21 +67,19 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Int
     return Interval(math.exp(logs.median), math.exp(logs.low), math.exp(logs.high))
 
 
-def machine() -> dict[str, str | int | float]:
-    """What the figures were measured on."""
+def machine() -> dict[str, object]:
+    """What the figures were measured on, and with; nothing that names the machine."""
+    seen = capture(Path(__file__).parent)
+    kernel = ".".join(platform.release().split(".")[:2])
     return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cpus": os.cpu_count() or 0,
-        "load_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else -1.0,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "python": seen.python,
+        "system": f"{platform.system()} {kernel} {platform.machine()}",
+        "processor": seen.cpu,
+        "cpus": seen.cpu_count,
+        "load_1min": None if seen.load is None else round(seen.load[0], 2),
+        "packages": seen.packages,
+        "git_commit": seen.git_commit,
+        "git_dirty": seen.git_dirty,
+        "code_sha256": code_digest(),
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
-            return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
-    except OSError:
-        return platform.processor()

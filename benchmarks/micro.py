@@ -5,19 +5,16 @@ Every figure is a ratio or a difference of arms that ran interleaved in one proc
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
-import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextvars import copy_context
-from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import metadata
-from pathlib import Path
 
 import tiktoken
-from measure import Interval, interleave, machine, median_interval, ratio_interval
+from measure import Interval, interleave, median_interval, ratio_interval
+from results import Figure, options_parser, publish
 
 from optiflow import log
 from optiflow.monitor.performance_monitor import collect, performance_monitor
@@ -30,22 +27,9 @@ SOURCES = ("rich", "pydantic", "tiktoken", "structlog", "sqlalchemy")
 """Distributions whose descriptions are the text that is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the result."""
-
-    name: str
-    unit: str
-    value: Interval
-    limit: str = ""
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
-    parser.add_argument("--repetitions", type=int, default=31)
-    options = parser.parse_args(argv)
+    options = options_parser(__doc__, repetitions=31).parse_args(argv)
     use_shipped_rank_files()
     figures = [
         *cached_counts(options.repetitions),
@@ -53,15 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         *filtered_logs(options.repetitions),
         *concurrent_counts(options.repetitions),
     ]
-    for figure in figures:
-        print(f"{figure.name:<58} {figure.value!s:>32} {figure.unit:<3} {figure.limit}")
-    if options.json:
-        result = {
-            "machine": machine(),
-            "repetitions": options.repetitions,
-            "figures": [asdict(figure) for figure in figures],
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    publish(figures, options)
 
 
 def cached_counts(repetitions: int) -> Iterator[Figure]:

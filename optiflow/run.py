@@ -21,7 +21,7 @@ from optiflow.config.models import RunConfig
 from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
 from optiflow.models.load import load_chat_model
 from optiflow.monitor.memory import MemoryProbe
-from optiflow.monitor.observation import provider_seconds, provider_total_seconds
+from optiflow.monitor.observation import NodeSpan, provider_seconds, provider_total_seconds
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
@@ -126,15 +126,15 @@ def execute(job: Job, store: RecordStore, *, on_node_end: Callable[[str], None] 
         OptiflowError: What OptiFlow itself raised in the run; the record is marked failed.
     """
     record = _started(job)
-    store.save(record)
     attempt = _Attempt(job, on_node_end)
+    store.save(record)
     try:
         attempt.run()
     except KeyboardInterrupt:
         store.save(attempt.ended(record, status="interrupted"))
         raise RunInterruptedError(f"interrupted; the record {record.record_id} says so") from None
     except Exception as error:
-        where = next((span.node for span in attempt.observed.nodes if span.error), None)
+        where = _failed_node(attempt.observed.nodes, error)
         failure = ErrorRecord(type=_type_name(error), message=str(error), where=where)
         store.save(attempt.ended(record, status="failed", error=failure, traceback=traceback.format_exc()))
         if isinstance(error, OptiflowError):
@@ -154,18 +154,20 @@ class _Attempt:
         self._graph, self._decisions = optimized_graph(job)
         self._statistics: dict[str, dict[str, float | int | str]] = {}
         self._memory = MemoryProbe(traced=job.config.memory == "traced")
-        self._final: Mapping[str, Any] | None = None
+        self._final: Any = None
         self._cpu_s = self._runtime_s = 0.0
-        listener = None if on_node_end is None else _ends_only(on_node_end)
-        self.observed = RunObserver(job.clock.time, listener)
+        self._listener = None if on_node_end is None else _ends_only(on_node_end)
+        self.observed = RunObserver(job.clock.time)
 
     def run(self) -> None:
         job = self._job
-        config = RunnableConfig(callbacks=[self.observed])
         with ExitStack() as stack:
             stack.enter_context(use_clock(job.clock))
             statistics = {toggle.name: stack.enter_context(toggle.activate()) for toggle in job.toggles}
             stack.enter_context(self._memory)
+            # Times of nodes and calls begin where the runtime does.
+            self.observed = RunObserver(job.clock.time, self._listener)
+            config = RunnableConfig(callbacks=[self.observed])
             cpu, start = time.process_time(), job.clock.time()
             try:
                 self._final = job.clock.run(run_to_end(self._graph, job.workflow, config))
@@ -202,11 +204,13 @@ class _Attempt:
             results |= self._outcome(self._final)
         return record.evolve(**results, **changes)
 
-    def _outcome(self, final: Mapping[str, Any]) -> dict[str, Any]:
+    def _outcome(self, final: Any) -> dict[str, Any]:
         workflow = self._job.workflow
+        whole = normalise(final if isinstance(final, Mapping) else {"result": final})
+        given = normalise(workflow.input) if isinstance(workflow.input, Mapping) else {}
         # Input that came back as it was is no output; whole documents would swell every record.
-        state = normalise({key: value for key, value in final.items() if value != workflow.input.get(key)})
-        text = final.get(workflow.output_key)
+        state = {key: value for key, value in whole.items() if key not in given or value != given[key]}
+        text = whole.get(workflow.output_key)
         shown = text if isinstance(text, str) else None
         return {
             "output": Output(state=state, sha256=digest(state), text=shown),
@@ -266,6 +270,12 @@ def _quality(text: str, workflow: Workflow) -> QualityRecord | None:
 
 def _ends_only(on_node_end: Callable[[str], None]) -> Callable[[str, str], None]:
     return lambda event, node: on_node_end(node) if event == "end" else None
+
+
+def _failed_node(spans: Sequence[NodeSpan], error: Exception) -> str | None:
+    """The node that the error ended: not one that failed before and went well when it was repeated."""
+    ended = [span.node for span in spans if span.error and span.error.startswith(_type_name(error))]
+    return ended[-1] if ended else None
 
 
 def _type_name(error: BaseException) -> str:

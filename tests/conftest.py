@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from optiflow.monitor.observation import ModelCall, NodeSpan
+from optiflow.record.environment import capture
+from optiflow.record.normalise import digest
+from optiflow.record.schema import (
+    Memory,
+    NodeEffects,
+    Output,
+    QualityRecord,
+    RunRecord,
+    Timings,
+    Tokens,
+    new_record_id,
+)
 from optiflow.settings import get_settings
 
 
@@ -21,3 +36,43 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def finished_record(tmp_path: Path) -> Callable[..., RunRecord]:
+    """Makes records of runs that went well, with every figure; keyword arguments replace fields."""
+    environment = capture(tmp_path)
+
+    def make(*, runtime_s: float = 10.0, grade: str | None = "A+", **fields: Any) -> RunRecord:
+        provider = runtime_s - 1
+        state = {"brief": "text"}
+        standard: dict[str, Any] = {
+            "record_id": new_record_id(),
+            "status": "ok",
+            "workflow": "two_steps",
+            "config_sha256": "0" * 64,
+            "toggles": {"cache": False, "parallel": False},
+            "environment": environment,
+            "clock": "virtual",
+            "started_at": datetime.now(UTC),
+            "code_sha256": "1" * 64,
+            "input_sha256": "2" * 64,
+            "comparison_key": "key",
+            "timings": Timings.of(runtime_s=runtime_s, provider_s=provider, provider_total_s=provider, cpu_s=0.5),
+            "tokens": Tokens(prompt=80, completion=20, total=100),
+            "memory": Memory(peak_rss_mb=100.0),
+            "model_calls": (ModelCall("read", "read", "offline", "d", 0.0, provider, 80, 20),),
+            "nodes": (
+                NodeSpan("read", "", 0.0, provider),
+                NodeSpan("write", "", provider, runtime_s),
+            ),
+            "effects": {
+                "read": NodeEffects(reads=("input",), writes=("note",)),
+                "write": NodeEffects(reads=("note",), writes=("brief",)),
+            },
+            "output": Output(state=state, sha256=digest(state), text="text"),
+            "quality": grade and QualityRecord(kind="truth", score=0.99, grade=grade, right=9, missing=0, wrong=0),
+        }
+        return RunRecord(**{**standard, **fields})
+
+    return make

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from optiflow.analysis.critical_path import Execution, critical_path
 from optiflow.errors import ConfigurationError
+from optiflow.monitor.observation import NodeSpan
 from optiflow.quality.grade import grade_position
 from optiflow.record.schema import RunRecord
 
 __all__ = ["Figure", "figures", "record_critical_path"]
 
 Figure = float | int | str
+
+RESOLUTION_S = 0.05
+"""What one run's runtime can't resolve, in seconds: a slower run is only called so beyond it."""
 
 
 def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, Figure]:
@@ -30,7 +34,6 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     """
     if record.timings is None or record.tokens is None or record.memory is None:
         raise ConfigurationError(f"record {record.record_id} has no figures: its run is {record.status}")
-    spans = record.nodes
     named: dict[str, Figure] = {
         "runtime_s": record.timings.runtime_s,
         "provider_s": record.timings.provider_s,
@@ -41,7 +44,7 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
         "completion_tokens": record.tokens.completion,
         "model_calls": len(record.model_calls),
         "peak_rss_mb": record.memory.peak_rss_mb,
-        "success_rate": sum(span.error is None for span in spans) / len(spans) if spans else 0.0,
+        "success_rate": _success_rate(record.nodes),
     }
     if record.memory.peak_traced_mb is not None:
         named["peak_traced_mb"] = record.memory.peak_traced_mb
@@ -60,6 +63,15 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     return named
 
 
+def _success_rate(spans: Sequence[NodeSpan]) -> float:
+    """Share of the nodes whose last execution went well.
+
+    An attempt that was repeated, or an interrupt of the graph that was answered, is no failure.
+    """
+    last = {(span.namespace, span.node): span for span in sorted(spans, key=lambda span: span.started_s)}
+    return sum(span.error is None for span in last.values()) / len(last) if last else 0.0
+
+
 def _comparisons(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> dict[str, Figure]:
     def pair(name: str) -> tuple[float, float]:
         return float(run[name]), float(baseline[name])
@@ -69,6 +81,7 @@ def _comparisons(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> d
     memory, memory_before = pair("peak_rss_mb")
     named: dict[str, Figure] = {
         "runtime_ratio": runtime / runtime_before,
+        "runtime_loss": max(0.0, runtime - runtime_before - RESOLUTION_S) / runtime_before,
         "runtime_reduction": 1 - runtime / runtime_before,
         "speedup": runtime_before / runtime,
         "tokens_saved": int(tokens_before - tokens),

@@ -41,14 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.remove("--debug")
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        # What is still buffered counts too: written only at exit, its failure would be Python's to report.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except OptiflowError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", RunInterruptedError.exit_code, debug)
     except BrokenPipeError:
         # The reader of our output is gone; Python must not complain about it once more at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
     except Exception as error:
         if debug:

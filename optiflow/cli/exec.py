@@ -15,6 +15,9 @@ __all__ = ["environment", "main"]
 
 _USAGE = "usage: optiflow exec [--strict] [OVERRIDE ...] -- COMMAND [ARGUMENT ...]"
 
+_IGNORED_BY_PYTHON = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+"""What is ignored here would stay so in the program that takes our place."""
+
 
 def main(argv: list[str]) -> int:
     """Replace this process by the command, which keeps its arguments, streams, signals and exit code.
@@ -40,10 +43,8 @@ def main(argv: list[str]) -> int:
         raise ConfigurationError(f"exec: {command[0]!r} is no program that can be started")
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these two, and what is ignored stays so in the program that takes our place.
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for number in _IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_DFL)
     os.execve(program, command, variables)
 
 

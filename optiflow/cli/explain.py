@@ -71,12 +71,13 @@ def _decisions(config: RunConfig) -> tuple[str, Sequence[Decision]]:
 def _table(decisions: Sequence[Decision]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("toggle", "node", "", "why", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("toggle", "node", "decision", "why", box=SIMPLE_HEAD, pad_edge=False)
     toggle = ""
     for decision in decisions:
         style = "green" if decision.action == "applied" else "yellow"
         shown = "" if decision.toggle == toggle else decision.toggle
-        table.add_row(shown, decision.node, f"[{style}]{decision.action}[/]", decision.reason)
+        table.add_row(shown, Text(decision.node), Text(decision.action, style), Text(decision.reason))
         toggle = decision.toggle
     return table

@@ -51,8 +51,8 @@ _FLAGS = {
 }
 
 _EXIT_CODES = (
-    "exit codes: 0 pass · 1 a job failed · 2 configuration error · 3 criteria or equivalence failed · "
-    "125 inconclusive · 130 interrupted"
+    "exit codes: 0 pass · 1 a job failed · 2 configuration error · 3 criteria or equivalence failed\n"
+    "            125 inconclusive · 130 interrupted"
 )
 
 

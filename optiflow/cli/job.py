@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
 
 from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
-from optiflow.errors import OptiflowError, RunInterruptedError
+from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedError
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def main(argv: Sequence[str]) -> int:
     if jobs.sweep_id is None:
         for _, failure in jobs.failures:
             raise failure
+        for outcome in jobs.outcomes:
+            show(outcome, as_json=jobs.as_json)
     else:
         _show_sweep(jobs)
     codes = {getattr(failure, "exit_code", OptiflowError.exit_code) for _, failure in jobs.failures}
@@ -82,8 +84,6 @@ def _job(raw: DictConfig, jobs: _Jobs) -> None:
             raise KeyboardInterrupt from error
         return
     jobs.outcomes.append(outcome)
-    if jobs.sweep_id is None:
-        show(outcome, as_json=jobs.as_json)
 
 
 def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | None) -> Outcome:
@@ -91,7 +91,9 @@ def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | 
     from optiflow.experiment.compare import run_with_baseline
     from optiflow.report.terminal import progress_of_nodes
 
-    interactive = config.report.progress and config.report.format == "terminal" and sys.stderr.isatty()
+    # Standard error is None where the process was started without one.
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    interactive = config.report.progress and config.report.format == "terminal" and watched
     return run_with_baseline(
         config,
         get_settings(),
@@ -130,16 +132,25 @@ def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
     """Run Hydra's command line with our own errors.
 
     Raises:
-        ConfigurationError: Hydra can't compose the configuration.
+        ConfigurationError: A flag is wrong, or Hydra can't compose the configuration.
     """
     import hydra
+    from hydra._internal.utils import get_args_parser
 
+    # Hydra parses once more, and would answer a wrong flag with its usage of many lines.
+    parser = get_args_parser()
+    parser.error = _wrong_flag  # type: ignore[method-assign]
+    parser.parse_args(list(argv))
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     with _hydra_process(argv):
         try:
             main(lambda config: _job(config, jobs))()
         except composition_errors() as error:
             raise to_configuration_error(error) from error
+
+
+def _wrong_flag(message: str) -> NoReturn:
+    raise ConfigurationError(f"{message}; --help lists the flags")
 
 
 @contextmanager

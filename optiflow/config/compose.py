@@ -100,6 +100,8 @@ def to_configuration_error(error: Exception) -> ConfigurationError:
                 return ConfigurationError(f"{key}: not in the defaults; add it with +{key}=...")
             return ConfigurationError(f"{key}: no such key or group; {nearest_name(key, known)}")
         return ConfigurationError(f"{key}: no such key in the configuration{_nearest_key(key)}")
+    if found := re.search(r"Missing mandatory value: .*?full_key: (\S+)", text, flags=re.DOTALL):
+        return ConfigurationError(f"{found.group(1)}: missing; give it with {found.group(1)}=...")
     return ConfigurationError(" ".join(text.partition("See https://")[0].split()))
 
 
@@ -108,9 +110,9 @@ def _options_of(toggle: str) -> list[str]:
     path = conf_dir() / "opt" / f"{toggle}.yaml"
     if not path.is_file():
         return []
-    from omegaconf import OmegaConf
+    import yaml
 
-    return [str(key) for key in OmegaConf.load(path)[toggle]]
+    return list(yaml.safe_load(path.read_text(encoding="utf-8"))[toggle])
 
 
 def _nearest_key(key: str) -> str:

@@ -17,7 +17,7 @@ __all__ = ["best_sentences", "content_words", "sentences_of"]
 _LONGEST_SENTENCE = 45
 _SHORTEST_SENTENCE = 5
 _LONGEST_TITLE = 7
-_REDUNDANT = 0.6
+_REDUNDANT = 0.85
 _QUESTION_WEIGHT = 1.5
 _EARLY_WEIGHT = 0.8
 

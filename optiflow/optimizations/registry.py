@@ -105,7 +105,7 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
         raise ConfigurationError(f"opt={name}: no such option; {nearest_name(name, known)}")
     import yaml
 
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     toggles: dict[str, Mapping[str, Any]] = {}
     for part in content.pop("defaults", ()):
         toggles |= preset(part)

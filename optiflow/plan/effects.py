@@ -32,6 +32,9 @@ class Effects:
     reason: str = ""
     """Why it is not known, or where it was declared."""
 
+    waits: bool = True
+    """Whether it may take time for anything but computing; only such a node gains by overlapping with others."""
+
     @classmethod
     def declared(cls, reads: frozenset[str] | set[str], writes: frozenset[str] | set[str], reason: str = "") -> Effects:
         """Effects that the author of the node vouches for; nothing outside is touched."""

@@ -87,6 +87,13 @@ class NodePlan:
         return infer_effects(self.runnable, self.input_schema, self.visible)
 
     @property
+    def may_wait(self) -> bool:
+        """Whether the node could wait for anything; quick, and False only where its code surely does not."""
+        from optiflow.plan.inference import may_wait
+
+        return self.declared is not None or may_wait(self.runnable)
+
+    @property
     def runnable(self) -> Any:
         """The node's work, as LangGraph holds it."""
         return self.spec.runnable

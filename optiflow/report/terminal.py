@@ -43,7 +43,8 @@ _MARK = {True: ("✅", "green"), False: ("❌", "red"), None: ("–", "dim")}
 
 def console(*, stderr: bool = False) -> Console:
     """A console no wider than 100 columns."""
-    found = Console(stderr=stderr, highlight=False)
+    # Names and errors may hold brackets and colons, which must not be taken for markup.
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if found.width > _WIDEST or not found.is_terminal:
         found.width = _WIDEST
     return found
@@ -64,8 +65,10 @@ def figure_text(value: object) -> str:
 def outcome_view(outcome: Outcome) -> RenderableType:
     """Everything about one run: figures beside the baseline's, criteria, verdict."""
     parts: list[RenderableType] = [_title(outcome), _figures(outcome)]
-    if not outcome.is_baseline and outcome.verdict.criteria:
-        parts.append(_criteria(outcome.verdict.criteria))
+    criteria = outcome.verdict.criteria
+    # Most criteria are about toggles; a baseline shows them only where they say why it fails.
+    if criteria and (not outcome.is_baseline or any(result.passed is False for result in criteria)):
+        parts.append(_criteria(criteria))
     parts.append(_conclusion(outcome))
     return Group(*parts)
 
@@ -103,7 +106,7 @@ def progress_of_nodes(total: int, shown: bool) -> Iterator[Callable[[str], None]
     bar: Progress = Progress(
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         console=console(stderr=True),
         transient=True,
     )

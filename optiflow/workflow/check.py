@@ -59,10 +59,8 @@ def _writers(nodes: Iterable[Node]) -> dict[str, str]:
                 raise ConfigurationError(f"workflow.nodes.{node.name} writes {key!r}, which holds the input")
             if key in writers:
                 other = writers[key]
-                twice = "twice" if other == node.name else f", as workflow.nodes.{other} does"
-                raise ConfigurationError(
-                    f"workflow.nodes.{node.name} writes {key!r} {twice}; each key needs one writer"
-                )
+                twice = " twice" if other == node.name else f", as workflow.nodes.{other} does"
+                raise ConfigurationError(f"workflow.nodes.{node.name} writes {key!r}{twice}; each key needs one writer")
             writers[key] = node.name
     return writers
 

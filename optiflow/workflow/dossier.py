@@ -55,8 +55,7 @@ def _distribution(package: str) -> Distribution:
     try:
         return Distribution.from_name(package)
     except ModuleNotFoundError:
-        installed = {canonical_name(found.metadata["Name"]) for found in distributions() if found.metadata["Name"]}
-        # A stale folder without a name lets from_name fail although another one would do; the list decides.
+        installed = {canonical_name(name) for found in distributions() for name in found.metadata.get_all("Name") or ()}
         nearest = nearest_name(package, installed)
         hint = nearest if nearest.startswith("did") else "install it into this environment first"
         raise InputError(f"workflow.input.packages: {package!r} is not installed; {hint}") from None

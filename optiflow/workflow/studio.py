@@ -1,7 +1,7 @@
 """The reference graph for LangGraph Studio and LangGraph Server, as ``langgraph.json`` exposes it.
 
-The server brings its own checkpointer and its own clock, so the graph has neither: the offline model answers at once. An
-invocation with ``{}`` works on the configured input.
+The server brings its own checkpointer and its own clock, so the graph has neither: the offline model answers at once.
+An invocation with ``{}`` works on the configured input.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def build(node=lambda state: {"text": "done"}, builder_class=StateGraph):
 PROGRAM = """
 import json, multiprocessing, os, subprocess, sys
 at_start = {
-    "hooks": sorted(os.environ["HOOKS"].split()),
+    "hooks": getattr(sys, "own_hooks", []),
     "early": sorted({"langgraph", "pydantic", "optiflow"} & set(sys.modules)),
     "path": [entry for entry in sys.path if "injection" in entry],
 }
@@ -85,8 +85,8 @@ if __name__ == "__main__":
 """
 
 SITECUSTOMIZE = """
-import os
-os.environ["HOOKS"] = os.environ.get("HOOKS", "") + " own-sitecustomize"
+import sys
+sys.own_hooks = [*getattr(sys, "own_hooks", []), "own sitecustomize"]
 """
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -108,10 +108,13 @@ def run(project: Path) -> Run:
     """Run a command line under ``optiflow exec``."""
 
     def run(*argv: str, environment: dict[str, str] | None = None, text: str = "") -> Any:
+        variables = {**os.environ, **(environment or {})}
+        if "COVERAGE_PROCESS_START" in variables:
+            variables.pop("COVERAGE_PROCESS_CONFIG", None)  # that of the suite that this test is part of
         return subprocess.run(
             [sys.executable, "-m", "optiflow", "exec", *argv],
             cwd=project,
-            env={**os.environ, **(environment or {})},
+            env=variables,
             input=text,
             capture_output=True,
             text=True,
@@ -122,12 +125,14 @@ def run(project: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_program_and_its_children_are_optimized(run: Run, project: Path) -> None:
     """Every way to make a graph, in every process; streams, arguments, exit code and other hooks untouched."""
-    (project / "coveragerc").write_text(f"[run]\nparallel = true\ndata_file = {project / '.coverage'}\n")
+    (project / "coveragerc").write_text("[run]\nparallel = true\n")
     environment = {
         "PYTHONPATH": str(project / "hooks"),
         "COVERAGE_PROCESS_START": str(project / "coveragerc"),
+        "COVERAGE_FILE": str(project / ".coverage"),
     }
     program = [sys.executable, "program.py", "--", "+opt=none", "--strict"]
     done = run("+opt=[cache,async]", "--", *program, environment=environment, text="typed")
@@ -135,7 +140,7 @@ def test_program_and_its_children_are_optimized(run: Run, project: Path) -> None
     assert done.returncode == 7
     both = ["cache", "async"]
     assert json.loads(done.stdout) == {
-        "hooks": ["own-sitecustomize"],
+        "hooks": ["own sitecustomize"],
         "early": [],
         "path": [],
         "twice": [both, both],
@@ -151,6 +156,7 @@ def test_program_and_its_children_are_optimized(run: Run, project: Path) -> None
     assert len(list(project.glob(".coverage.*"))) >= 3
 
 
+@pytest.mark.slow
 def test_pytest_under_exec(run: Run, project: Path) -> None:
     """A test suite is a program like any other."""
     (project / "test_graph.py").write_text(
@@ -159,30 +165,24 @@ def test_pytest_under_exec(run: Run, project: Path) -> None:
         "    assert optimized(build().compile()) == ['cache']\n"
         "    assert build().compile().invoke({}) == {'text': 'done'}\n"
     )
-    pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
-    done = run("+opt=cache", "--", *pytest_command, "test_graph.py")
+    pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    done = run("+opt=cache", "--", *pytest_command, "-W", "error", "test_graph.py")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
-def test_failure_of_optiflow_leaves_the_program_alone(run: Run) -> None:
-    """One line; under --strict an exception."""
-    program = [sys.executable, "-c", "from graph import build; print(build().compile().invoke({})['text'])"]
-    environment = {"OPTIFLOW_DISABLE": "cachx"}
-    done = run("+opt=cache", "--", *program, environment=environment)
-    expected = "optiflow: no graph is optimized: ConfigurationError: opt.cachx: no such toggle; did you mean 'cache'?"
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", f"{expected}\n")
-    done = run("--strict", "+opt=cache", "--", *program, environment=environment)
+@pytest.mark.slow
+def test_failure_of_optiflow_under_strict(run: Run) -> None:
+    """It is raised in the program."""
+    program = [sys.executable, "-c", "from graph import build; build().compile()"]
+    done = run("--strict", "+opt=cache", "--", *program, environment={"OPTIFLOW_DISABLE": "cachx"})
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].startswith("RuntimeError: optiflow: no graph is optimized")
+    assert done.stderr.splitlines()[-1] == (
+        "RuntimeError: optiflow: no graph is optimized: ConfigurationError: "
+        "opt.cachx: no such toggle; did you mean 'cache'?"
+    )
 
 
-def test_kill_switch_reaches_the_program(run: Run) -> None:
-    """A toggle is off there too."""
-    program = [sys.executable, "-c", "from graph import build, optimized; print(*optimized(build().compile()))"]
-    done = run("+opt=[cache,async]", "--", *program, environment={"OPTIFLOW_DISABLE": "async"})
-    assert (done.returncode, done.stdout, done.stderr) == (0, "cache\n", "")
-
-
+@pytest.mark.slow
 def test_environment_without_optiflow_is_told_so(run: Run, project: Path, tmp_path: Path) -> None:
     """A program that imports LangGraph in another virtual environment says so in one line; others say nothing."""
     venv.create(tmp_path / "other", symlinks=True)
@@ -198,12 +198,13 @@ def test_environment_without_optiflow_is_told_so(run: Run, project: Path, tmp_pa
     assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
 
 
+@pytest.mark.slow
 def test_failing_start_up_hook_fails_as_without_us(run: Run, project: Path) -> None:
-    """Python reports it, and the program runs, optimized."""
-    hook = project / "hooks" / "sitecustomize.py"
-    hook.write_text("import no_such_thing_anywhere\n")
+    """Python reports it, and the program runs, optimized but for what the kill switch holds off."""
+    (project / "hooks" / "sitecustomize.py").write_text("import no_such_thing_anywhere\n")
     program = [sys.executable, "-c", "from graph import build, optimized; print(*optimized(build().compile()))"]
-    done = run("+opt=cache", "--", *program, environment={"PYTHONPATH": str(project / "hooks")})
+    environment = {"PYTHONPATH": str(project / "hooks"), "OPTIFLOW_DISABLE": "async"}
+    done = run("+opt=[cache,async]", "--", *program, environment=environment)
     assert (done.returncode, done.stdout) == (0, "cache\n")
     assert "Error in sitecustomize" in done.stderr
     assert "No module named 'no_such_thing_anywhere'" in done.stderr

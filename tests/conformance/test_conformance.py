@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from conformance_cases import agents, failing, overlapping, persistence, routing, running, states, subgraphs  # noqa: F401
+from conformance_cases import agents, failing, hidden, overlapping, persistence, routing, running, states, subgraphs  # noqa: F401
 from conformance_cases.arms import ARMS, build, decisions
 from conformance_cases.case import CASES
 from conformance_cases.play import Way, construct, play, ways

@@ -45,7 +45,8 @@ def test_items_are_grouped_by_a_field() -> None:
     assert answer("Group them by Colour.\n" + SHEETS) == "- **red** (2): north, east\n- **green** (1): south"
 
 
-COMPARISON = """Compare the fields Colour, Size of the claim with the sheet.
+COMPARISON = (
+    """Compare the fields Colour, Size of the claim with the sheet.
 Finish with 'Verdict: good' if at least {percent} % of the fields agree, otherwise 'Verdict: bad'.
 
 <claim name="all">
@@ -54,7 +55,9 @@ Finish with 'Verdict: good' if at least {percent} % of the fields agree, otherwi
 | north | red | 5 |
 | south | blue | 5 |
 </claim>
-""" + SHEETS
+"""
+    + SHEETS
+)
 
 
 def test_a_comparison_finds_what_differs_and_what_is_missing() -> None:
@@ -76,7 +79,9 @@ def test_a_verdict_follows_the_comparison() -> None:
 def test_a_long_list_of_differences_is_cut() -> None:
     """The answer stays readable when everything is wrong."""
     sheets = "\n".join(f'<sheet name="p{n}">\nSize: {n}\n</sheet>' for n in range(50))
-    text = answer(f'Compare the fields Size of the claim with the sheet.\n<claim name="x">\nSize: 1\n</claim>\n{sheets}')
+    text = answer(
+        f'Compare the fields Size of the claim with the sheet.\n<claim name="x">\nSize: 1\n</claim>\n{sheets}'
+    )
     assert text.endswith("- and 10 more differences")
 
 

@@ -27,7 +27,9 @@ def test_offline_is_the_offline_model() -> None:
 
 def test_a_real_provider_needs_real_time() -> None:
     """What a provider really takes can't be spent on a virtual clock."""
-    with pytest.raises(ConfigurationError, match=r"'openai' answers in real time and needs clock=real, not clock=virtual"):
+    with pytest.raises(
+        ConfigurationError, match=r"'openai' answers in real time and needs clock=real, not clock=virtual"
+    ):
         load_chat_model(REAL, VirtualClock())
 
 

@@ -15,7 +15,9 @@ from optiflow.config.model import LatencyConfig
 from optiflow.models.latency import call_latency
 from optiflow.models.offline import OfflineChatModel
 
-PROMPT = "Sum up in at most 30 words.\n\n<note name='n'>\nnothing\n\nThe river rose in spring. It fell in the late autumn."
+PROMPT = (
+    "Sum up in at most 30 words.\n\n<note name='n'>\nnothing\n\nThe river rose in spring. It fell in the late autumn."
+)
 ANSWER = "The river rose in spring. It fell in the late autumn."
 LAW = LatencyConfig(time_to_first_token_s=2.0, prefill_tokens_per_s=10, decode_tokens_per_s=5, jitter=0.2)
 

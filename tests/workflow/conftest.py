@@ -17,7 +17,7 @@ class ScriptedModel(BaseChatModel):
     """Answers what a function makes of the prompt, and remembers what it was asked."""
 
     script: Callable[[str], str]
-    asked: list[str] = []
+    asked: list[str]
 
     @property
     def _llm_type(self) -> str:

@@ -121,6 +121,7 @@ def test_a_pattern_that_is_none_is_refused(folder: Path, pattern: str) -> None:
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_what_can_not_be_read_is_named(folder: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operating system's reason is given."""
+
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, os.strerror(13))
 

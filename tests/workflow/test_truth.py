@@ -34,7 +34,10 @@ def test_what_the_metadata_lacks_is_not_stated(tmp_path: Path) -> None:
         (("License: BSD", "Classifier: License :: OSI Approved :: MIT License"), "BSD"),
         (("License: MIT License", "        ", "        Copyright (c) 2020"), "MIT License"),
         (("License: " + "x" * 200, "Classifier: License :: OSI Approved :: MIT License"), "MIT License"),
-        (("Classifier: License :: OSI Approved", "Classifier: License :: Public Domain"), "OSI Approved, Public Domain"),
+        (
+            ("Classifier: License :: OSI Approved", "Classifier: License :: Public Domain"),
+            "OSI Approved, Public Domain",
+        ),
         (("Classifier: Topic :: Utilities",), NOT_STATED),
     ],
 )

@@ -18,14 +18,15 @@ _OVERLAPPING_TOGGLES = frozenset({"parallel"})
 class Allowance:
     """The differences that are allowed: by default none, which is what preset ``safe`` promises.
 
-    An answer, an error, an interrupt, a request to a model or an effect outside is never allowed to differ.
+    An answer, a state, a checkpoint, an error, an interrupt or an effect outside is never allowed to differ.
     """
 
     overlapped: frozenset[str] = frozenset()
-    """Nodes, dotted through subgraphs, that the optimized graph runs at the same time as others.
+    """Nodes, dotted through subgraphs, whose work the optimized graph may start before their turn.
 
-    Their events may come before or after those of other nodes, and several supersteps of theirs may be one:
-    the states and checkpoints between them may be missing, never different, and steps are numbered otherwise.
+    What such a node's work itself emits (tokens, custom items, events of its callbacks) may come before or after
+    what other nodes emit, and its start event shows the state that it started from. Where the run fails, the work
+    of overlapped nodes that would have come later may have begun: then it may have asked models, and emitted.
     """
 
     concurrent: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class Allowance:
             for decision in decisions
             if decision.action == "applied" and decision.toggle in _OVERLAPPING_TOGGLES
         )
-        return cls(frozenset(overlapped), frozenset(concurrent))
+        return cls(frozenset(overlapped) - {"*"}, frozenset(concurrent))
 
     def overlaps(self, namespace: Iterable[str], node: str | None) -> bool:
         """Whether a node, or a graph around it, is overlapped."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from optiflow.analysis.equivalence.allowance import Allowance
 from optiflow.analysis.equivalence.difference import Difference, difference, first, sequence_difference
-from optiflow.analysis.equivalence.observation import ModelRequest, Observation, Turn
-from optiflow.analysis.equivalence.ordering import checkpoint_difference, event_differences, write_differences
+from optiflow.analysis.equivalence.observation import CheckpointView, Json, Observation
+from optiflow.analysis.equivalence.streams import event_differences
 
 __all__ = ["first_difference"]
 
@@ -32,37 +33,47 @@ def first_difference(
     return first(_differences(baseline, optimized, allow))
 
 
-def _differences(
-    baseline: Observation, optimized: Observation, allow: Allowance
-) -> Iterator[Difference | None]:
+def _differences(baseline: Observation, optimized: Observation, allow: Allowance) -> Iterator[Difference | None]:
     yield difference("number of turns", len(baseline.turns), len(optimized.turns))
-    turns = list(zip(baseline.turns, optimized.turns, strict=False))
-    for number, (before, after) in enumerate(turns, start=1):
-        yield from _answer_differences(f"turn {number}", before, after)
+    turns = list(enumerate(zip(baseline.turns, optimized.turns, strict=True), start=1))
+    for number, (before, after) in turns:
+        path = f"turn {number}"
+        yield difference(f"{path} failure", _or_none(before.failure), _or_none(after.failure))
+        yield sequence_difference(f"{path} interrupts", before.interrupts, after.interrupts)
+        yield difference(f"{path} output", before.output, after.output)
     yield difference("state", baseline.state, optimized.state)
-    yield _request_difference(baseline.model_requests, optimized.model_requests)
-    yield sequence_difference(
-        "effects", [asdict(each) for each in baseline.effects], [asdict(each) for each in optimized.effects]
-    )
-    yield from write_differences(baseline.checkpoints, optimized.checkpoints, allow)
-    yield checkpoint_difference(baseline.checkpoints, optimized.checkpoints, allow)
-    for number, (before, after) in enumerate(turns, start=1):
-        yield from event_differences(f"turn {number} events", before.events, after.events, allow)
+    yield _request_difference(baseline, optimized, allow)
+    yield sequence_difference("effects", _as_json(baseline.effects), _as_json(optimized.effects))
+    yield difference("writes", _writes(baseline.checkpoints), _writes(optimized.checkpoints))
+    yield sequence_difference("checkpoints", _as_json(baseline.checkpoints), _as_json(optimized.checkpoints))
+    for number, (before, after) in turns:
+        failed = before.failure is not None
+        yield from event_differences(f"turn {number} events", before.events, after.events, allow, failed=failed)
 
 
-def _answer_differences(path: str, baseline: Turn, optimized: Turn) -> Iterator[Difference | None]:
-    before, after = (turn.failure and asdict(turn.failure) for turn in (baseline, optimized))
-    yield difference(f"{path} failure", before, after)
-    yield sequence_difference(f"{path} interrupts", baseline.interrupts, optimized.interrupts)
-    yield difference(f"{path} output", baseline.output, optimized.output)
-
-
-def _request_difference(
-    baseline: Sequence[ModelRequest], optimized: Sequence[ModelRequest]
-) -> Difference | None:
-    before, after = Counter(baseline), Counter(optimized)
+def _request_difference(baseline: Observation, optimized: Observation, allow: Allowance) -> Difference | None:
+    before, after = Counter(baseline.model_requests), Counter(optimized.model_requests)
+    failed = any(turn.failure for turn in baseline.turns)
     for request in [*before, *after]:
-        if before[request] != after[request]:
+        begun_in_vain = failed and before[request] < after[request] and bool(allow.overlapped)
+        if before[request] != after[request] and not begun_in_vain:
             path = f"number of model requests of node {request.node!r} ending {request.prompt!r}"
             return Difference(path, before[request], after[request])
     return None
+
+
+def _writes(checkpoints: Sequence[CheckpointView]) -> Json:
+    """Key -> what was written to it, in order, over all checkpoints."""
+    writes: dict[str, list[Json]] = {}
+    for checkpoint in checkpoints:
+        for key, value in checkpoint.writes:
+            writes.setdefault(key, []).append(value)
+    return {key: list(values) for key, values in writes.items()}
+
+
+def _or_none(failure: Any) -> Json:
+    return None if failure is None else asdict(failure)
+
+
+def _as_json(items: Iterable[Any]) -> list[Any]:
+    return [asdict(item) for item in items]

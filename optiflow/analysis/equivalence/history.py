@@ -13,37 +13,40 @@ from optiflow.analysis.equivalence.observation import CheckpointView, Json
 __all__ = ["checkpoint_views", "snapshot_value"]
 
 
-def checkpoint_views(
-    newest_first: Iterable[StateSnapshot], normaliser: Normaliser
-) -> tuple[CheckpointView, ...]:
+def checkpoint_views(newest_first: Iterable[StateSnapshot], given: frozenset[str]) -> tuple[CheckpointView, ...]:
     """The history, oldest first.
 
     Args:
         newest_first: As LangGraph lists it.
         given: Identifiers that came in from outside and are kept.
     """
-    normalisers = Normaliser(given), Normaliser(given, numbered=False)
-    return tuple(_view(snapshot, *normalisers) for snapshot in reversed(list(newest_first)))
+    normaliser = Normaliser(given)
+    return tuple(_view(snapshot, normaliser) for snapshot in reversed(list(newest_first)))
 
 
 def snapshot_value(snapshot: StateSnapshot, given: frozenset[str]) -> Json:
-    """One state: values, what runs next and what became of it, subgraphs' states included."""
-    under_way = Normaliser(given, numbered=False)
+    """One state: values, what runs next and what became of it, subgraphs' states included.
+
+    Args:
+        snapshot: The state.
+        given: Identifiers that came in from outside and are kept.
+    """
     return {
         "values": Normaliser(given).value(snapshot.values),
         "next": list(snapshot.next),
-        "tasks": [_task(task, under_way, given) for task in _in_order(snapshot.tasks)],
+        "tasks": [_task(task, given) for task in _in_order(snapshot.tasks)],
     }
 
 
-def _view(snapshot: StateSnapshot, finished: Normaliser, under_way: Normaliser) -> CheckpointView:
+def _view(snapshot: StateSnapshot, normaliser: Normaliser) -> CheckpointView:
     metadata = snapshot.metadata or {}
+    under_way = Normaliser(normaliser.given, numbered=False)
     return CheckpointView(
         source=str(metadata.get("source")),
         step=int(metadata.get("step", 0)),
-        values=finished.value(snapshot.values),
+        values=normaliser.value(snapshot.values),
         next=snapshot.next,
-        tasks=[_task(task, under_way) for task in _in_order(snapshot.tasks)],
+        tasks=[_task(task, normaliser.given) for task in _in_order(snapshot.tasks)],
         writes=tuple((key, under_way.value(value)) for key, value in _writes(snapshot.tasks)),
     )
 
@@ -53,8 +56,8 @@ def _in_order(tasks: Iterable[PregelTask]) -> list[PregelTask]:
     return sorted(tasks, key=lambda task: [str(part) for part in task.path[:3]])
 
 
-def _task(task: PregelTask, normaliser: Normaliser, given: frozenset[str] = frozenset()) -> Json:
-    state = task.state
+def _task(task: PregelTask, given: frozenset[str]) -> Json:
+    state, normaliser = task.state, Normaliser(given, numbered=False)
     return {
         "name": task.name,
         # An error read back from a checkpoint is text.

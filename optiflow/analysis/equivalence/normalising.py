@@ -85,9 +85,7 @@ class Normaliser:
         if type(value) is list:
             return [self._value(item, holders) for item in value]
         if isinstance(value, Set):
-            return {
-                f"~{type(value).__name__}": sorted((self._value(each, holders) for each in value), key=repr)
-            }
+            return {f"~{type(value).__name__}": sorted((self._value(each, holders) for each in value), key=repr)}
         if isinstance(value, Sequence) and not hasattr(value, "_fields"):
             return {f"~{type(value).__name__}": [self._value(item, holders) for item in value]}
         return {f"~{type(value).__name__}": self._content(value, holders)}
@@ -100,9 +98,7 @@ class Normaliser:
 
     def _content(self, value: Any, holders: tuple[int, ...]) -> Json:
         if isinstance(value, BaseMessage):
-            held = {
-                name: field for name, field in value if name not in ("type", "id") and field not in _EMPTY
-            }
+            held = {name: field for name, field in value if name not in ("type", "id") and field not in _EMPTY}
             return {"id": self.message_id(value.id)} | {k: self._value(v, holders) for k, v in held.items()}
         if isinstance(value, Interrupt):
             # Its id is a hash of the task's, which is made from the clock.

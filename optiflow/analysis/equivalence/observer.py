@@ -186,9 +186,7 @@ class Observer:
         if self._runner is not None:
             return self._runner.run(self._call_async(graph_input, config, events))
         stream = _Stream(self._stream_modes, EventReader(self._given), events)
-        for item in graph.stream(
-            graph_input, config, stream_mode=stream.modes, subgraphs=self._subgraphs, **keywords
-        ):
+        for item in graph.stream(graph_input, config, stream_mode=stream.modes, subgraphs=self._subgraphs, **keywords):
             stream.read(item, self._subgraphs)
         return stream.output
 
@@ -230,9 +228,7 @@ class Observer:
         for snapshot in self._history():
             if accepted(snapshot):
                 return merge_configs(self._config, snapshot.config)
-        raise LookupError(
-            f"no checkpoint of thread {self._config['configurable']['thread_id']!r} is accepted"
-        )
+        raise LookupError(f"no checkpoint of thread {self._config['configurable']['thread_id']!r} is accepted")
 
     def _give(self, value: Any) -> None:
         self._given |= generated_ids(repr(value))
@@ -242,9 +238,7 @@ class Observer:
         nodes = (_NODE_OF_ERROR.match(note) for note in getattr(error, "__notes__", ()))
         kind = f"{type(error).__module__}.{type(error).__qualname__}"
         # The first note is the innermost task's: every graph around it adds its own as the error passes.
-        return Failure(
-            kind, self._normaliser.text(str(error)), next((node[1] for node in nodes if node), None)
-        )
+        return Failure(kind, self._normaliser.text(str(error)), next((node[1] for node in nodes if node), None))
 
 
 def observe(
@@ -272,6 +266,7 @@ class _Stream:
         self.modes: Any = modes if isinstance(modes, str) else list(modes)
         self.output: Any = None
         """The state that the root graph showed last, as ``invoke`` returns it."""
+        self._interrupts: dict[str, Interrupt] = {}
         self._reader = reader
         self._events = events
 
@@ -281,10 +276,17 @@ class _Stream:
         mode: str = self.modes if isinstance(self.modes, str) else parts[-2]
         data = parts[-1]
         self._events.append(self._reader.stream_item(namespace, mode, data))
-        if mode == "values" and not namespace:
+        if not namespace and mode in ("values", "updates"):
+            self._read_output(mode, data)
+
+    def _read_output(self, mode: str, data: Any) -> None:
+        if isinstance(data, Mapping):
+            # Tasks that are interrupted in one superstep are told of one by one, in either mode.
+            self._interrupts |= {each.id: each for each in data.get(_INTERRUPT, ())}
+        if mode == "values":
             self.output = data
-        if mode == "updates" and not namespace and _INTERRUPT in data:
-            self.output = {**(self.output or {}), **data}
+        if self._interrupts:
+            self.output = {**(self.output or {}), _INTERRUPT: tuple(self._interrupts.values())}
 
 
 def _observed(config: RunnableConfig, handler: ModelRequestHandler | None) -> RunnableConfig:

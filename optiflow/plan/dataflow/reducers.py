@@ -9,6 +9,8 @@ from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.channels.last_value import LastValue
 from langgraph.graph.message import add_messages
 
+from optiflow.plan.inference import is_pure_function
+
 __all__ = ["is_pure_reducer"]
 
 _PURE = {operator.add, operator.or_, operator.and_, operator.mul, operator.xor, max, min, add_messages}
@@ -19,4 +21,7 @@ def is_pure_reducer(channel: Any) -> bool:
     """Whether applying writes to a copy of the channel has no effect and the same outcome each time."""
     if type(channel) is LastValue:
         return True
-    return type(channel) is BinaryOperatorAggregate and channel.operator in _PURE
+    if type(channel) is not BinaryOperatorAggregate:
+        return False
+    reducer = channel.operator
+    return reducer in _PURE or is_pure_function(reducer, channel.typ, channel.typ)

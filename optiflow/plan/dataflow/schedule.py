@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ class Stage:
 
     early: bool = False
     """Whether its work may start before its turn."""
+
+    waits: bool = True
+    """Whether its work is more than computing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,29 +81,61 @@ class Schedule:
         return self.stages[name].reads & self.stages[before].writes
 
     @cached_property
-    def gains(self) -> frozenset[str]:
-        """Nodes that can ever start before the node in front of them has finished and been committed."""
-        gaining: set[str] = set()
+    def _before(self) -> Mapping[str, list[str]]:
         before: dict[str, list[str]] = {}
         for source, target in self.successor.items():
             before.setdefault(target, []).append(source)
-        # A node that needs its predecessor gains only where the predecessor itself is ahead of its turn.
-        waiting = [name for name, stage in self.stages.items() if stage.early]
-        while True:
-            added = [name for name in waiting if any(self._ahead(name, p, gaining) for p in before.get(name, ()))]
-            if not added:
-                return frozenset(gaining)
-            gaining.update(added)
-            waiting = [name for name in waiting if name not in gaining]
+        return before
 
-    def _ahead(self, name: str, before: str, gaining: set[str]) -> bool:
+    @cached_property
+    def possible(self) -> frozenset[str]:
+        """Nodes that can ever start before the node in front of them has finished and been committed."""
+        possible: set[str] = set()
+        # A node that needs its predecessor can only be ahead where the predecessor itself is ahead of its turn.
+        todo = [name for name, stage in self.stages.items() if stage.early]
+        while todo:
+            name = todo.pop()
+            if name in possible or not any(self._ahead(name, p, possible) for p in self._before.get(name, ())):
+                continue
+            possible.add(name)
+            following = self.successor.get(name)
+            if following is not None and self.stages[following].early:
+                todo.append(following)
+        return frozenset(possible)
+
+    @cached_property
+    def gains(self) -> frozenset[str]:
+        """Those of the possible nodes that wait for something, and those that such a node needs."""
+        useful = {name for name in self.possible if self.stages[name].waits}
+        computing = self.possible - useful
+        todo = list(useful) if computing else []
+        while todo:
+            name = todo.pop()
+            for earlier in self._reaching([name]):
+                if earlier in computing and earlier not in useful and self.needs(name, earlier):
+                    useful.add(earlier)
+                    todo.append(earlier)
+        return frozenset(useful)
+
+    def _reaching(self, names: Iterable[str]) -> set[str]:
+        """The nodes from which the chains lead to one of these."""
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            for earlier in self._before.get(todo.pop(), ()):
+                if earlier not in found:
+                    found.add(earlier)
+                    todo.append(earlier)
+        return found
+
+    def _ahead(self, name: str, before: str, possible: set[str]) -> bool:
         needed = self.needs(name, before)
-        return not needed or (before in gaining and needed <= self.foldable)
+        return not needed or (before in possible and needed <= self.foldable)
 
     @cached_property
     def wrapped(self) -> frozenset[str]:
         """Nodes that take part at run time: those that can be ahead, and those during which others can be."""
-        return self.gains | {name for name in self.stages if any(n in self.gains for n in self.path(name))}
+        return self.gains | self._reaching(self.gains)
 
     def fits(self, builder: StateGraph[Any, Any, Any, Any]) -> bool:
         """Whether the graph has the very edges that the schedule was made for.

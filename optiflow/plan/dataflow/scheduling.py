@@ -38,9 +38,9 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
         why = "the graph limits the time of a step, which a head start would stretch"
         return plan.decide(*inner, *(Decision(toggle, prefix + name, "refused", why) for name in plan.nodes))
     successor = _certain_successors(plan)
-    chained = successor.keys() | successor.values()
+    chained = _worth_a_look(plan, successor)
     refusals = {
-        name: _why_not_early(plan, node) if name in chained else _why_no_chain(plan, node)
+        name: _why_not_early(plan, node) if name in chained else _why_no_chain(name in successor, node)
         for name, node in plan.nodes.items()
     }
     stages = {
@@ -49,6 +49,7 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
             writes=node.effects.writes,
             reads=node.effects.reads or frozenset(),
             early=refusals[name] is None,
+            waits=node.effects.waits,
         )
         for name, node in plan.nodes.items()
         if name in chained and node.effects.writes is not None
@@ -98,9 +99,26 @@ def _certain_successors(plan: GraphPlan) -> Mapping[str, str]:
     }
 
 
-def _why_no_chain(plan: GraphPlan, node: NodePlan) -> str:
+def _worth_a_look(plan: GraphPlan, successor: Mapping[str, str]) -> set[str]:
+    """The nodes of chains in which more than one may wait for something: elsewhere nothing can be gained."""
+    chain_of: dict[str, str] = {}
+    for start in successor:
+        walked = []
+        name: str | None = start
+        while name is not None and name not in chain_of:
+            walked.append(name)
+            chain_of[name] = start
+            name = successor.get(name)
+        chain_of.update(dict.fromkeys(walked, start if name is None else chain_of[name]))
+    waiting = Counter(chain for name, chain in chain_of.items() if plan.nodes[name].may_wait)
+    return {name for name, chain in chain_of.items() if waiting[chain] > 1}
+
+
+def _why_no_chain(chained: bool, node: NodePlan) -> str:
     if node.is_error_handler:
         return "it runs only to handle an error"
+    if chained:
+        return "nothing in its chain waits for anything that another could overlap with"
     return "it is not part of a straight chain of nodes"
 
 
@@ -111,6 +129,8 @@ def _why_not_early(plan: GraphPlan, node: NodePlan) -> str | None:
         return effects.reason or "its effects are not known"
     if plan.subplan(node.name) is not None:
         return "it is a graph of its own, whose checkpoints belong to its turn"
+    if node.name in plan.branches:
+        return "a router follows it, which reads the state in its turn"
     if getattr(node.timeout, "idle_timeout", None) is not None:
         return "its idle timeout watches for progress during its turn"
     stops = plan.compile_options.get("interrupt_before") or ()
@@ -132,6 +152,8 @@ def _decision(schedule: Schedule, toggle: str, prefix: str, name: str, refusal: 
     if name in schedule.gains:
         reads = _keys(sorted(stage.reads)) if stage.reads else "nothing"
         return Decision(toggle, prefix + name, "applied", f"starts when what it reads is ready: {reads}")
+    if name in schedule.possible:
+        return Decision(toggle, prefix + name, "refused", "it only computes, and nothing that waits needs it early")
     before = [source for source, target in schedule.successor.items() if target == name]
     if not before:
         return Decision(toggle, prefix + name, "refused", "nothing certain runs before it: it starts its chain")

@@ -99,6 +99,7 @@ class Analysis(Calls):
             UnknownCodeError: A part may do what can't be followed.
         """
         parts = runnables.look(runnable)
+        self.findings.waits = True
         if parts.outside is not None:
             self.findings.touch(parts.outside)
         for function in parts.functions:

@@ -6,6 +6,7 @@ import ast
 import enum
 import functools
 import inspect
+import time
 from abc import abstractmethod
 from dataclasses import is_dataclass
 from types import FunctionType, MethodType
@@ -24,6 +25,7 @@ from optiflow.plan.inference.knowledge import (
     is_pure,
     pure_methods,
     qualified,
+    varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
@@ -102,6 +104,7 @@ class Calls(Objects):
             self.findings.touch(f"{frame.place(node)} {name}() of the run")
             return DATA
         if owner.kind == "model":
+            self.findings.waits = True
             self._hand_over(arguments, frame, node)
             return runnables.method_of_model(owner, name)
         return self._call_on_data(owner, name, arguments, frame, node)
@@ -182,6 +185,8 @@ class Calls(Objects):
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
         if is_pure(obj):
+            self.findings.waits = self.findings.waits or obj is time.sleep
+            self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_pure(obj, arguments.values, list(arguments.named))

@@ -79,6 +79,7 @@ class Expressions(ABC):
         return value
 
     def _on_await(self, node: ast.Await) -> Value:
+        self.findings.waits = True
         return self.eval(node.value)
 
     def _on_joinedstr(self, node: ast.JoinedStr) -> Value:

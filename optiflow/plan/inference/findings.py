@@ -39,6 +39,12 @@ class Findings:
     outside: str | None = None
     """What the node touches."""
 
+    varies: bool = False
+    """Whether the code asks for what is different each time: the clock, a UUID."""
+
+    waits: bool = False
+    """Whether the node waits for anything: a model, a timer, another task."""
+
     def read(self, *keys: str) -> None:
         """The node reads these keys."""
         self.reads.update(keys)

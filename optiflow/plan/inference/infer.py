@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 import typing
 from collections.abc import Mapping
+from types import CodeType, FunctionType
 from typing import Annotated, Any, get_args, get_origin
 
 from langchain_core.messages import BaseMessage
@@ -19,10 +21,13 @@ from optiflow.plan.inference.analysis import Analysis
 from optiflow.plan.inference.findings import Findings, NodeState, UnknownCodeError
 from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.runnables import is_runnable
-from optiflow.plan.inference.values import CONFIG, STATE, Value
+from optiflow.plan.inference.values import CONFIG, STATE, Value, data
 from optiflow.plan.schema import fields_of
 
-__all__ = ["infer_effects"]
+__all__ = ["infer_effects", "is_pure_function", "may_wait"]
+
+_AWAIT = dis.opmap["GET_AWAITABLE"]
+_CONSTANTS = (str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None))
 
 
 def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
@@ -47,7 +52,38 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
     reason = findings.outside or findings.whole or "read from its code"
     if writes is None:
         reason = findings.outside or "which keys it writes is not known"
-    return Effects(frozenset(findings.reads), writes, findings.outside is not None, "inferred", reason)
+    outside = findings.outside is not None
+    return Effects(frozenset(findings.reads), writes, outside, "inferred", reason, findings.waits or outside)
+
+
+def is_pure_function(function: Any, *types: Any) -> bool:
+    """Whether calling a function with values of these types has no effect and the same outcome each time."""
+    findings = Findings(NodeState(frozenset(), {}, attributes=False))
+    try:
+        Analysis(findings).call_object(function, Arguments(tuple(data(typ) for typ in types), {}), None, None)
+    except UnknownCodeError:
+        return False
+    return not (findings.outside or findings.varies or findings.waits)
+
+
+def may_wait(runnable: Any) -> bool:
+    """Whether a node could possibly wait for anything, at a glance: what only reads its arguments can't.
+
+    Much cheaper than `infer_effects`, and never False for a node that has a model, a timer or a helper to call.
+    """
+    targets = _targets(runnable)
+    return not targets or any(not isinstance(t, FunctionType) or _reaches_out(t) for t in targets)
+
+
+def _reaches_out(function: FunctionType) -> bool:
+    code = function.__code__
+    return (
+        hasattr(function, DECLARED_EFFECTS)
+        or _AWAIT in code.co_code[::2]
+        or any(isinstance(constant, CodeType) for constant in code.co_consts)
+        or any(name in function.__globals__ for name in code.co_names)
+        or any(not isinstance(cell.cell_contents, _CONSTANTS) for cell in function.__closure__ or ())
+    )
 
 
 def _declared(runnable: Any) -> Effects | None:
@@ -128,6 +164,7 @@ def _arguments(target: Any) -> Arguments:
     return Arguments((STATE,) if parameters else (), named)
 
 
+@functools.lru_cache(maxsize=256)
 def _types(schema: Any) -> Mapping[str, Any]:
     try:
         hints = typing.get_type_hints(schema, include_extras=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-__all__ = ["MAKERS", "MUTATORS", "Plain", "is_outside", "is_pure", "pure_methods", "qualified"]
+__all__ = ["MAKERS", "MUTATORS", "Plain", "is_outside", "is_pure", "pure_methods", "qualified", "varies"]
 
 
 class Plain:
@@ -210,3 +210,8 @@ def is_outside(obj: Any) -> bool:
         return False
     module, name = qualified(obj)
     return obj in OUTSIDE_BUILTINS or (module in OUTSIDE_MODULES and not name.endswith("shuffle"))
+
+
+def varies(obj: Any) -> bool:
+    """Whether a pure function gives something else each time, so that calling it twice is not calling it once."""
+    return qualified(obj)[0] in ("time", "uuid", "datetime", "_datetime", "_io")

@@ -1,5 +1,7 @@
 """Models, tools, agents and their messages."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import json
@@ -101,7 +103,10 @@ class Report(TypedDict, total=False):
 
 def reporting(recorder: Recorder, model: Any) -> StateGraph:
     def find_facts(state: Report) -> Report:
-        return {"facts": model.invoke([SystemMessage("Facts"), HumanMessage(state["topic"])]).text, "messages": ["facts"]}
+        return {
+            "facts": model.invoke([SystemMessage("Facts"), HumanMessage(state["topic"])]).text,
+            "messages": ["facts"],
+        }
 
     def find_style(state: Report) -> Report:
         return {"style": model.invoke(f"style for {state['topic']}").text, "messages": ["style"]}
@@ -215,7 +220,10 @@ def messages_sent_straight_to_the_reader(recorder: Recorder) -> Built:
     return builder
 
 
-@case(input={"messages": [AIMessage("", tool_calls=[{"name": "fail", "args": {"a": 1}, "id": "c1"}])]}, failure="can't do 1")
+@case(
+    input={"messages": [AIMessage("", tool_calls=[{"name": "fail", "args": {"a": 1}, "id": "c1"}])]},
+    failure="can't do 1",
+)
 def a_tool_that_fails(recorder: Recorder) -> Built:
     builder = StateGraph(MessagesState)
     builder.add_node("tools", ToolNode([fail], handle_tool_errors=False))

@@ -22,7 +22,6 @@ except ImportError:
 __all__ = ["ARMS", "build", "decisions"]
 
 
-
 def build(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> CompiledStateGraph:
     """Compile a graph as one arm does."""
     if api is None:

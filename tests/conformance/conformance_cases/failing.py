@@ -1,5 +1,7 @@
 """Policies, failures and what they leave behind."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """Checkpoints: interrupts, breakpoints, memory and time travel."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import operator
@@ -53,7 +55,9 @@ def a_chain_with_a_checkpointer(recorder: Recorder) -> Built:
     return drafting(outline, write, publish)
 
 
-@case(input=TOPIC, output={"final": "outline of lamps; text on lamps; None"}, config={"configurable": {"thread_id": "7"}})
+@case(
+    input=TOPIC, output={"final": "outline of lamps; text on lamps; None"}, config={"configurable": {"thread_id": "7"}}
+)
 def a_chain_on_a_named_thread(recorder: Recorder) -> Built:
     return drafting(outline, write, publish)
 
@@ -260,7 +264,9 @@ def talk(observer: Observer) -> None:
     observer.run({"topic": "chairs"})
 
 
-@case(script=talk, output={"final": "outline of chairs; text on chairs; None", "log": ["outline", "write", "publish"] * 3})
+@case(
+    script=talk, output={"final": "outline of chairs; text on chairs; None", "log": ["outline", "write", "publish"] * 3}
+)
 def several_inputs_on_one_thread(recorder: Recorder) -> Built:
     return drafting(outline, write, publish)
 

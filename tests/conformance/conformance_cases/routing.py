@@ -1,5 +1,7 @@
 """Edges, branches, sends, commands and deferral."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import asyncio
@@ -178,7 +180,9 @@ def a_router_that_reads_what_the_chain_before_it_wrote(recorder: Recorder) -> Bu
     builder.add_node("big", big)
     builder.add_node("small", small)
     builder.add_edge(START, "double")
-    builder.add_conditional_edges("unrelated", lambda state: "big" if state["doubled"] > 5 else "small", ["big", "small"])
+    builder.add_conditional_edges(
+        "unrelated", lambda state: "big" if state["doubled"] > 5 else "small", ["big", "small"]
+    )
     return builder
 
 

@@ -1,5 +1,7 @@
 """Ways to run a graph, kinds of nodes and what nodes are given."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import asyncio
@@ -68,7 +70,11 @@ def every_stream_mode_alone(recorder: Recorder) -> Built:
     return sequence(upper, length, note)
 
 
-@case(input=[TEXT, {"text": "lamp"}], output=[NOTED, {"text": "lamp", "upper": "LAMP", "length": 4, "note": "LAMP 4"}], modes=("batch", "abatch"))
+@case(
+    input=[TEXT, {"text": "lamp"}],
+    output=[NOTED, {"text": "lamp", "upper": "LAMP", "length": 4, "note": "LAMP 4"}],
+    modes=("batch", "abatch"),
+)
 def a_batch(recorder: Recorder) -> Built:
     return sequence(upper, length, note)
 
@@ -197,7 +203,9 @@ def by_runtime_writer(state: Job, runtime: Runtime) -> Job:
     return {"note": "written"}
 
 
-@case(input=TEXT, output={"upper": "HI", "length": 2, "note": "written"}, stream_modes=("custom", ("custom", "updates")))
+@case(
+    input=TEXT, output={"upper": "HI", "length": 2, "note": "written"}, stream_modes=("custom", ("custom", "updates"))
+)
 def nodes_that_write_to_the_stream(recorder: Recorder) -> Built:
     return sequence(by_writer, by_ambient_writer, by_runtime_writer)
 
@@ -253,7 +261,9 @@ def nodes_with_metadata(recorder: Recorder) -> Built:
     return builder
 
 
-@case(input={"text": "hi"}, failure="GraphRecursionError", config={"recursion_limit": 2}, effects=("counted", "counted"))
+@case(
+    input={"text": "hi"}, failure="GraphRecursionError", config={"recursion_limit": 2}, effects=("counted", "counted")
+)
 def a_recursion_limit_in_a_chain(recorder: Recorder) -> Built:
     def count(state: Job) -> Job:
         recorder.effect("counted")

@@ -1,5 +1,7 @@
 """Kinds of state, schemas, reducers and channels."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import operator

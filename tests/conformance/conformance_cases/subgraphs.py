@@ -1,5 +1,7 @@
 """Graphs in graphs."""
 
+# ruff: noqa: D103 - what a case is, its name says
+
 from __future__ import annotations
 
 import operator
@@ -125,7 +127,9 @@ def a_subgraph_that_sees_some_of_the_parents_keys(recorder: Recorder) -> Built:
 )
 def a_command_to_the_parent(recorder: Recorder) -> Built:
     def leave(state: Shared) -> Command:
-        return Command(graph=Command.PARENT, goto="target", update={"text": state["text"].upper(), "trail": ["in the child"]})
+        return Command(
+            graph=Command.PARENT, goto="target", update={"text": state["text"].upper(), "trail": ["in the child"]}
+        )
 
     def target(state: Shared) -> Shared:
         return {"trail": ["target"]}

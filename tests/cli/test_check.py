@@ -1,0 +1,113 @@
+"""``optiflow check``: equal or not, as text, as JSON and as an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from optiflow.cli import check
+from optiflow.errors import ConfigurationError, InputError, RunFailedError
+
+GRAPH = """
+import operator
+from typing import Annotated, TypedDict
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+
+class State(TypedDict, total=False):
+    text: str
+    log: Annotated[list[str], operator.add]
+
+calls = []
+
+def steady(state):
+    return {"log": [state["text"]]}
+
+def drifting(state):
+    calls.append(1)
+    return {"log": [f"call {len(calls)}"]}
+
+def asking(state):
+    return {"log": [interrupt("go on?")]}
+
+def failing(state):
+    raise LookupError("no such thing")
+
+def build(node):
+    builder = StateGraph(State)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    builder.add_edge("node", END)
+    return builder
+
+same, different, interrupted, broken = map(build, (steady, drifting, asking, failing))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs in the working directory."""
+    (tmp_path / "checked_graphs.py").write_text(GRAPH)
+    (tmp_path / "input.json").write_text('{"text": "hello"}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "checked_graphs", raising=False)
+
+
+def given(name: str, *more: str) -> list[str]:
+    """A command line for one of the graphs."""
+    reference = ["workflow=graph", f"workflow.ref=checked_graphs:{name}", "workflow.input=@input.json"]
+    return [*reference, "+opt=[cache,async,parallel]", *more]
+
+
+def test_equal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, and how much was compared."""
+    assert check.main(given("same")) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("same under cache, async, parallel: equal\ncompared: 1 turns, ")
+
+
+def test_different(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 3, and the first difference: here a graph that does not even equal itself."""
+    assert check.main(given("different")) == 3
+    told = capsys.readouterr().out
+    assert told.startswith("different under cache, async, parallel: DIFFERENT\n")
+    assert "'call 1' became 'call 2'" in told or '"call 1" became "call 2"' in told
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object, either way."""
+    assert check.main(given("interrupted", "--json", "workflow.resume=[go]")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["workflow"], told["equal"], told["difference"]) == ("interrupted", True, None)
+    assert told["toggles"] == ["cache", "async", "parallel"]
+    assert told["compared"]["turns"] == 2
+    assert check.main(given("different", "--json")) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["equal"] is False
+    assert (told["difference"]["baseline"], told["difference"]["optimized"]) == ("call 1", "call 2")
+
+
+def test_declared_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    """A declared workflow is checked like a user's graph; its logs are kept out of the way unless asked for."""
+    packages = "workflow.input.packages=[langgraph,pydantic]"
+    assert check.main(["+opt=all", packages]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("dependency_brief under ")
+    assert told.err == ""
+    assert check.main(["+opt=cache", packages, "log=stderr"]) == 0
+    assert "prompt prepared" in capsys.readouterr().err
+
+
+def test_wrong_command_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """No toggle, a wrong input, a graph that fails by itself."""
+    with pytest.raises(ConfigurationError, match="check: no toggle is on"):
+        check.main(["workflow=graph", "workflow.ref=checked_graphs:same"])
+    with pytest.raises(InputError, match=r"workflow.input.txt: the graph's input has no such key"):
+        check.main(given("same", "workflow.input={txt: a}"))
+    with pytest.raises(RunFailedError, match=r"node 'node' failed without any toggle: .*no such thing"):
+        check.main(given("broken"))
+    assert capsys.readouterr().out == ""
