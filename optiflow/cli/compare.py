@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -45,10 +46,21 @@ def main(argv: Sequence[str]) -> int:
 
     with closing(RecordStore(get_settings().store_url)) as store:
         baseline, record = _pair(store, ids)
+    if baseline.comparison_key != record.comparison_key:
+        print(f"not the same workload: {_what_differs(baseline, record)} differs", file=sys.stderr)
     criteria = validate(record.config).criteria
     outcome = Outcome(record, baseline, judge(record, baseline, criteria))
     show(outcome, as_json="--json" in argv)
     return outcome.verdict.exit_code
+
+
+def _what_differs(baseline: RunRecord, record: RunRecord) -> str:
+    pairs = {
+        "workflow": (baseline.workflow, record.workflow),
+        "input": (baseline.input_sha256, record.input_sha256),
+        "code": (baseline.code_sha256, record.code_sha256),
+    }
+    return ", ".join(name for name, (before, after) in pairs.items() if before != after) or "configuration"
 
 
 def _pair(store: RecordStore, ids: Sequence[str]) -> tuple[RunRecord, RunRecord]:

@@ -1,4 +1,12 @@
-"""``optiflow exec +opt=all -- COMMAND``: a program with every graph in it optimized, its children too."""
+"""``optiflow exec +opt=all -- COMMAND``: a program with every graph in it optimized, its children too.
+
+A folder with a ``sitecustomize`` goes first on ``PYTHONPATH``. Every Python interpreter of the program runs it at
+start; it waits for LangGraph, and hands over to the ``sitecustomize`` that would have run without it.
+
+What it can't reach, because such an interpreter does not look at ``PYTHONPATH`` or runs no ``sitecustomize``:
+Python started with ``-I``, ``-E`` or ``-S``, and a child started with an environment of its own. A launcher that
+puts its own ``sitecustomize`` before everything and never hands over (``opentelemetry-instrument``) hides ours.
+"""
 
 from __future__ import annotations
 

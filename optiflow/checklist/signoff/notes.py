@@ -6,15 +6,16 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from optiflow.checklist.lines import Paired
+from optiflow.checklist.lines import Line, Paired
+from optiflow.checklist.signoff.backing import statistics_of
 from optiflow.checklist.signoff.document import Section
 from optiflow.checklist.signoff.evidence import EVERY_TOGGLE, Contribution, Evidence
 from optiflow.report.terminal import figure_text
 
-__all__ = ["notes"]
+__all__ = ["gains", "notes"]
 
 _NOTHING = 0.01
-"""A saving smaller than this share of a run is reported as none."""
+"""A saving of less than this share is reported as none."""
 _LONGEST = 3
 _METRICS = {
     "runtime_s": "runtime, s",
@@ -33,113 +34,101 @@ _METRICS = {
 }
 
 
-def notes(evidence: Evidence, sections: Sequence[Section]) -> list[Section]:
-    """Observations, metrics and next steps."""
+def notes(evidence: Evidence, lines: Sequence[Line]) -> list[Section]:
+    """Observations, metrics and next steps.
+
+    Args:
+        evidence: What was measured.
+        lines: Every box of the checklist.
+    """
+    unticked = [line for line in lines if not line.passed]
     return [
         Section("Notes Section"),
-        Section("Observations", 3, text=_bullets(_observations(evidence, sections))),
+        Section("Observations", 3, text=_bullets(_observations(evidence, unticked))),
         Section("Metrics", 3, text=f"{_metrics(evidence)}\n\n{_contributions(evidence)}"),
-        Section("Next Steps", 3, text=_bullets(_next_steps(evidence, sections))),
+        Section("Next Steps", 3, text=_bullets(_next_steps(evidence, unticked))),
     ]
 
 
 def gains(saving: Paired) -> bool:
-    """Whether a saving is one: more than nothing in every round, and enough in the median."""
+    """Whether a saving is one: something in every round, and enough in the median."""
     return min(saving.reductions) > 0 and saving.reduction >= _NOTHING
 
 
-def _observations(evidence: Evidence, sections: Sequence[Section]) -> Iterator[str]:
-    figures, record = evidence.outcome.figures, evidence.outcome.record
-    runtime = float(figures["runtime_s"])
+def _observations(evidence: Evidence, unticked: Sequence[Line]) -> Iterator[str]:
+    before, after = evidence.outcome.baseline_figures, evidence.outcome.figures
+    runtime = float(after["runtime_s"])
+    share = {name: float(after[name]) / runtime for name in ("provider_s", "cpu_s", "waiting_s")}
     yield (
-        f"The run took {runtime:.1f} s where the baseline took {float(evidence.outcome.baseline_figures['runtime_s']):.1f} s "
-        f"({evidence.clock}): {float(figures['provider_s']) / runtime:.1%} of it with a model call in flight, "
-        f"{float(figures['cpu_s']) / runtime:.1%} as long as our own CPU time, "
-        f"{float(figures['waiting_s']) / runtime:.1%} waiting."
+        f"The run took {runtime:.1f} s instead of {float(before['runtime_s']):.1f} s, {evidence.clock}. A model call was "
+        f"in flight for {share['provider_s']:.1%} of it; own CPU time comes to {share['cpu_s']:.1%} of it, waiting for "
+        f"neither to {share['waiting_s']:.1%}."
     )
-    if "critical_path_ratio" in figures:
+    if "critical_path_ratio" in after:
         yield (
-            f"The longest chain of calls that need each other's answers takes {float(figures['critical_path_s']):.1f} s; "
-            f"the run is {float(figures['critical_path_ratio']):.3f} times that, which no schedule could undercut."
+            f"The longest chain of calls that need each other's answers takes {float(after['critical_path_s']):.1f} s. "
+            f"The run took {float(after['critical_path_ratio']):.3f} times that, and no schedule could take less."
         )
-    saved = int(figures["tokens_saved"])
-    merged = int(figures.get("parallel.merged", 0))
-    yield (
-        f"{merged} of {figures.get('parallel.prompts', figures['model_calls'])} prompts equalled one in flight and were "
-        f"not asked again: {saved:,} tokens saved."
-        if merged
-        else f"No prompt was asked twice at the same time; {saved:,} tokens saved."
-    )
-    for each in evidence.contributions:
-        if each.toggle != EVERY_TOGGLE:
-            yield _observed(each)
-    for (toggle, reason), count in Counter(
-        (each.toggle, each.reason) for each in record.decisions if each.action == "refused"
-    ).items():
-        yield f"`{toggle}` left {count} node(s) alone: {reason}."
-    for section in sections:
-        for line in section.lines:
-            if not line.passed:
-                yield f"Not ticked: {line.text} — {line.measured}"
+    merged, saved = int(statistics_of(evidence, "parallel").get("merged", 0)), int(after["tokens_saved"])
+    yield f"{merged} prompts equalled one in flight and were not asked again: {saved:,} tokens saved."
+    yield from (_observed(each) for each in evidence.contributions if each.toggle != EVERY_TOGGLE)
+    refused = [each for each in evidence.outcome.record.decisions if each.action == "refused"]
+    for (toggle, reason), count in Counter((each.toggle, each.reason) for each in refused).items():
+        yield f"`{toggle}` left {count} node{'s' if count > 1 else ''} alone: {reason}."
+    yield from (f"Not ticked: {line.text} — {line.measured}" for line in unticked)
 
 
 def _observed(each: Contribution) -> str:
-    runtime, cpu = gains(each.runtime), gains(each.cpu)
-    shown = f"runtime {_change(each.runtime)}, own CPU time {_change(each.cpu)}"
-    if runtime:
-        return f"`{each.toggle}` alone shortens the run ({shown})."
-    if cpu:
-        return f"`{each.toggle}` alone gains nothing in runtime, but CPU time ({shown})."
-    return f"`{each.toggle}` alone gains nothing in this workflow ({shown}); its own operation is in its phase above."
+    shown = f"runtime {_change(each.runtime)}; own CPU time {_change(each.cpu)}"
+    if gains(each.runtime):
+        return f"`{each.toggle}` alone shortens the run: {shown}."
+    if gains(each.cpu):
+        return f"`{each.toggle}` alone gains nothing in runtime worth the name, but CPU time: {shown}."
+    return f"`{each.toggle}` alone gains nothing in this workflow: {shown}. What it does is measured in its phase."
 
 
 def _metrics(evidence: Evidence) -> str:
     before, after = evidence.outcome.baseline_figures, evidence.outcome.figures
     rows = [f"| {evidence.clock} | baseline | run | change |", "|---|---:|---:|---:|"]
     for name, label in _METRICS.items():
-        if name not in before or name not in after:
-            continue
-        old, new = before[name], after[name]
-        change = "" if isinstance(old, str) or not old else f"{float(new) / float(old) - 1:+.1%}"
-        rows.append(f"| {label} | {figure_text(old)} | {figure_text(new)} | {change} |")
+        if name in before and name in after:
+            old, new = before[name], after[name]
+            change = "" if isinstance(old, str) or not old else f"{float(new) / old - 1:+.1%}"
+            rows.append(f"| {label} | {figure_text(old)} | {figure_text(new)} | {change} |")
     return "\n".join(rows)
 
 
 def _contributions(evidence: Evidence) -> str:
     rounds = len(evidence.contributions[0].runtime.without)
-    rows = [f"| toggle alone, {rounds} rounds | runtime | own CPU time |", "|---|---|---|"]
+    rows = [f"| toggle alone, {rounds} rounds | runtime, {evidence.clock} | own CPU time |", "|---|---|---|"]
     rows += [f"| {each.toggle} | {_change(each.runtime)} | {_change(each.cpu)} |" for each in evidence.contributions]
     return "\n".join(rows)
 
 
-def _next_steps(evidence: Evidence, sections: Sequence[Section]) -> Iterator[str]:
-    open_lines = [line.text for section in sections for line in section.lines if not line.passed]
-    if open_lines:
-        yield f"Settle what is not ticked: {'; '.join(open_lines)}."
+def _next_steps(evidence: Evidence, unticked: Sequence[Line]) -> Iterator[str]:
+    if unticked:
+        yield f"Settle what is not ticked: {'; '.join(line.text for line in unticked)}."
     record = evidence.outcome.record
-    runtime = float(evidence.outcome.figures["runtime_s"])
-    longest = sorted(record.model_calls, key=lambda call: call.ended_s - call.started_s, reverse=True)[:_LONGEST]
+    longest = sorted(record.model_calls, key=lambda call: call.started_s - call.ended_s)[:_LONGEST]
     calls = ", ".join(
         f"`{call.node}` {call.ended_s - call.started_s:.1f} s for {call.completion_tokens:,} tokens" for call in longest
     )
     yield (
-        f"What is left is provider time: the longest calls are {calls}, of {runtime:.1f} s in all. Shorter answers "
-        "or a faster model there are what would shorten the run."
+        f"What is left is provider time. The longest calls are {calls}: shorter answers or a faster model there, where "
+        "they are on the longest chain, are what would shorten the run."
     )
     idle = [f"`{each.toggle}`" for each in evidence.contributions if not gains(each.runtime) and not gains(each.cpu)]
     if idle:
-        yield (
-            f"{', '.join(idle)} could be left out of this workflow without loss of speed; keep them for what they show, "
-            "or for input with longer documents."
-        )
+        yield f"{', '.join(idle)} gain no time here: keep them for what they show, or leave them out without loss."
     if record.clock == "virtual":
-        yield "Run once more with `clock=real` and with the provider in question (`model=...`) before relying on the seconds."
+        yield "Before relying on the seconds, run once with the provider in question (`model=...`), which needs `clock=real`."
 
 
 def _change(saving: Paired) -> str:
-    values = [f"{-value:+.1%}" for value in (max(saving.reductions), min(saving.reductions))]
-    shown = f"{-saving.reduction:+.1%} ({values[0]} to {values[1]})"
-    return f"{shown}, {statistics.median(saving.without):.3f} → {statistics.median(saving.with_toggle):.3f} s"
+    """A saving as the change that it is, its range, and the medians."""
+    low, high = -max(saving.reductions), -min(saving.reductions)
+    before, after = statistics.median(saving.without), statistics.median(saving.with_toggle)
+    return f"{-saving.reduction:+.1%} ({low:+.1%} to {high:+.1%}), {before:.3f} → {after:.3f} s"
 
 
 def _bullets(texts: Iterator[str]) -> str:

@@ -27,6 +27,8 @@ from langgraph.graph import START, StateGraph
 from optiflow.analysis.equivalence import Recorder
 
 PAUSE = 0.004
+INSTANT = 0.0005
+"""Enough for a node to be worth an early start."""
 
 
 class Note(TypedDict, total=False):
@@ -67,6 +69,7 @@ def a_closures_counter(recorder: Recorder) -> Built:
 
     def second(state: Note) -> Note:
         nonlocal count
+        time.sleep(INSTANT)
         count += 1
         return {"three": count}
 
@@ -82,6 +85,7 @@ def an_iterator_shared_by_nodes(recorder: Recorder) -> Built:
         return {"two": next(numbers)}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": next(numbers)}
 
     return chain(first, second)
@@ -97,6 +101,7 @@ def a_mutable_default_argument(recorder: Recorder) -> Built:
         return {"two": len(seen)}
 
     def second(state: Note, seen: list[str] = seen) -> Note:
+        time.sleep(INSTANT)
         seen.append(state["text"])
         return {"three": len(seen)}
 
@@ -116,6 +121,7 @@ def an_attribute_of_a_function(recorder: Recorder) -> Built:
         return {"two": count()}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": count()}
 
     return chain(first, second)
@@ -141,6 +147,7 @@ def an_attribute_of_a_class(recorder: Recorder) -> Built:
         return {"two": counter()}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": counter()}
 
     return chain(first, second)
@@ -168,6 +175,7 @@ def a_property_that_changes_its_object(recorder: Recorder) -> Built:
         return {"two": lazy.reads}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": lazy.reads}
 
     return chain(first, second)
@@ -211,13 +219,79 @@ class Adder:
         self.total += 1
 
 
-OPERATORS: dict[str, tuple[Callable[[Any], Callable[[Note], Any]], Any, Any]] = {
-    "addition": (lambda adder: lambda state: adder + 1, 1, 2),
-    "subscription": (lambda adder: lambda state: adder[1], 1, 2),
-    "membership": (lambda adder: lambda state: "x" in adder, False, True),
-    "iteration": (lambda adder: lambda state: [*adder], [1], [2]),
-    "formatting": (lambda adder: lambda state: f"{adder}", "1", "2"),
-    "truth": (lambda adder: lambda state: not adder, True, False),
+def by_addition(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return adder + 1
+
+    return read
+
+
+def by_subscription(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return adder[1]
+
+    return read
+
+
+def by_membership(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return "x" in adder
+
+    return read
+
+
+def by_iteration(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return [*adder]
+
+    return read
+
+
+def by_formatting(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return f"{adder}"
+
+    return read
+
+
+def by_truth(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return not adder
+
+    return read
+
+
+def by_conversion(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return str(adder)
+
+    return read
+
+
+def by_sum(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return sum(adder)
+
+    return read
+
+
+def by_sorting(adder: Any) -> Callable[[Note], Any]:
+    def read(state: Note) -> Any:
+        return sorted(adder)
+
+    return read
+
+
+OPERATORS = {
+    by_addition: (1, 2),
+    by_subscription: (1, 2),
+    by_membership: (False, True),
+    by_iteration: ([1], [2]),
+    by_formatting: ("1", "2"),
+    by_truth: (True, False),
+    by_conversion: ("1", "2"),
+    by_sum: (1, 2),
+    by_sorting: ([1], [2]),
 }
 
 
@@ -231,23 +305,23 @@ def first_of(read: Callable[[Note], Any]) -> Callable[[Note], Note]:
 
 def second_of(read: Callable[[Note], Any]) -> Callable[[Note], Note]:
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": read(state)}
 
     return second
 
 
-def _operator_case(kind: str) -> None:
-    make, one, two = OPERATORS[kind]
-
+def _operator_case(make: Callable[[Any], Callable[[Note], Any]], one: Any, two: Any) -> None:
     def build(recorder: Recorder) -> Built:
         read = make(Adder())
         return chain(first_of(read), second_of(read))
 
-    case(name=f"an_operator_with_a_memory_{kind}", input=TEXT, output={"two": one, "three": two})(build)
+    name = f"an_operator_with_a_memory_{make.__name__}"
+    case(name=name, input=TEXT, output={"two": one, "three": two})(build)
 
 
-for kind in OPERATORS:
-    _operator_case(kind)
+for _make, _expected in OPERATORS.items():
+    _operator_case(_make, *_expected)
 
 
 @case(input=TEXT, output={"two": 1, "three": 2})
@@ -259,6 +333,7 @@ def operators_with_a_memory_inside_nodes(recorder: Recorder) -> Built:
         return {"two": adder + 1}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": adder + 1}
 
     return chain(first, second)
@@ -274,6 +349,7 @@ def a_context_manager_with_a_memory(recorder: Recorder) -> Built:
             return {"two": total}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         with adder as total:
             return {"three": total}
 
@@ -289,6 +365,7 @@ def a_seeded_random_sequence(recorder: Recorder) -> Built:
         return {"two": generator.random()}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": generator.random()}
 
     return chain(first, second)
@@ -304,6 +381,7 @@ def an_environment_variable(recorder: Recorder) -> Built:
         return {"two": "set"}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": os.environ.get("OPTIFLOW_CONFORMANCE", "MISSING")}
 
     return chain(first, second)
@@ -319,6 +397,7 @@ def a_file_written_and_then_read(recorder: Recorder) -> Built:
         return {"two": "written"}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         try:
             with open(path) as file:  # noqa: PTH123 - the form to be seen through
                 return {"three": file.read()}
@@ -351,6 +430,7 @@ def log_records(recorder: Recorder) -> Built:
         return {"two": 1}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         logger.warning("second")
         return {"three": 2}
 
@@ -378,6 +458,7 @@ def decorated_nodes(recorder: Recorder) -> Built:
         return {"two": 1}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": 2}
 
     return chain(remembered(first, seen), remembered(second, seen))
@@ -396,6 +477,7 @@ def a_builtin_shadowed(recorder: Recorder) -> Built:
         return {"two": len(state["text"])}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": len(state["text"])}
 
     return chain(first, second)
@@ -439,6 +521,7 @@ class Secretive:
 
 class Counting(Secretive):
     def work(self, state: Note) -> Note:
+        time.sleep(INSTANT)
         self.kept.append(1)
         return {"three": len(self.kept)}
 
@@ -461,6 +544,7 @@ def a_method_replaced_on_the_instance(recorder: Recorder) -> Built:
     worker = Secretive(kept)
 
     def work(state: Note) -> Note:
+        time.sleep(INSTANT)
         kept.append(1)
         return {"three": len(kept)}
 
@@ -483,6 +567,7 @@ def a_model_that_answers_in_turn(recorder: Recorder) -> Built:
         return {"two": model.invoke(state["text"]).text}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": model.invoke(state["text"]).text}
 
     return chain(first, second)
@@ -497,6 +582,7 @@ def a_model_that_reads_a_script(recorder: Recorder) -> Built:
         return {"two": model.invoke(state["text"]).text}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": model.invoke(state["text"]).text}
 
     return chain(first, second)
@@ -517,6 +603,7 @@ def a_model_of_the_users_that_counts(recorder: Recorder) -> Built:
         return {"two": model.invoke(state["text"]).text}
 
     def second(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": model.invoke(state["text"]).text}
 
     return chain(first, second)
@@ -530,6 +617,7 @@ def runnables_that_ask_a_model(recorder: Recorder) -> Built:
         return {"two": model.invoke(state["text"]).text}
 
     def ask_louder(state: Note) -> Note:
+        time.sleep(INSTANT)
         return {"three": model.invoke(state["text"] + "!").text}
 
     return chain(slow, RunnableLambda(ask), RunnableLambda(ask_louder))
@@ -539,16 +627,20 @@ def runnables_that_ask_a_model(recorder: Recorder) -> Built:
 
 
 def by_alias(state: Note) -> Note:
+    time.sleep(INSTANT)
     other = state
     return {"two": other["one"]}
 
 
 def by_bound_method(state: Note) -> Note:
+    time.sleep(INSTANT)
     get = state.get
     return {"two": get("one")}
 
 
 def by_inner_function(state: Note) -> Note:
+    time.sleep(INSTANT)
+
     def read() -> Any:
         return state["one"]
 
@@ -556,22 +648,27 @@ def by_inner_function(state: Note) -> Note:
 
 
 def by_inner_lambda(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": (lambda given: given["one"])(state)}
 
 
 def by_itemgetter(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": operator.itemgetter("one")(state)}
 
 
 def by_getattr(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": getattr(state, "get")("one")}  # noqa: B009 - the form to be seen through
 
 
 def by_locals(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": locals()["state"]["one"]}
 
 
 def by_match(state: Note) -> Note:
+    time.sleep(INSTANT)
     match state:
         case {"one": found}:
             return {"two": found}
@@ -579,12 +676,15 @@ def by_match(state: Note) -> Note:
 
 
 def by_walrus(state: Note) -> Note:
+    time.sleep(INSTANT)
     if (given := state) and "one" in given:
         return {"two": given["one"]}
     return {"two": "MISSING"}
 
 
 def by_keywords(state: Note) -> Note:
+    time.sleep(INSTANT)
+
     def take(one: Any = "MISSING", **_: Any) -> Any:
         return one
 
@@ -592,18 +692,22 @@ def by_keywords(state: Note) -> Note:
 
 
 def by_format_map(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": "{one}".format_map(state)}
 
 
 def by_percent(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": "%(one)s" % state}  # noqa: UP031 - the form to be seen through
 
 
 def by_comprehension(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": [state[key] for key in ("one",)][0]}  # type: ignore[literal-required]  # noqa: RUF015
 
 
 def by_try(state: Note) -> Note:
+    time.sleep(INSTANT)
     try:
         return {"two": state["one"]}
     except KeyError:
@@ -611,6 +715,7 @@ def by_try(state: Note) -> Note:
 
 
 def by_catching_everything(state: Note) -> Note:
+    time.sleep(INSTANT)
     try:
         return {"two": state["one"]}
     except:  # noqa: E722 - the form to be seen through
@@ -618,37 +723,46 @@ def by_catching_everything(state: Note) -> Note:
 
 
 def by_container(state: Note) -> Note:
+    time.sleep(INSTANT)
     box = [state]
     return {"two": box[0]["one"]}
 
 
 def by_dict_method(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": dict.get(state, "one")}
 
 
 def by_merge(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": (state | {"three": 3})["one"]}  # type: ignore[typeddict-item]
 
 
 def by_sorted_items(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": dict(sorted(state.items()))["one"]}
 
 
 def by_map(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": next(map(state.get, ["one"]))}  # type: ignore[call-overload]
 
 
 def by_partial(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": functools.partial(operator.getitem, state)("one")}
 
 
 def by_loop_variable(state: Note) -> Note:
+    time.sleep(INSTANT)
     for given in (state,):
         found = given["one"]
     return {"two": found}
 
 
 def by_returned_state(state: Note) -> Note:
+    time.sleep(INSTANT)
+
     def same(given: Note) -> Note:
         return given
 
@@ -656,6 +770,7 @@ def by_returned_state(state: Note) -> Note:
 
 
 def by_eval(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": eval("state['one']")}
 
 
@@ -683,20 +798,25 @@ for read in READS:
 
 
 def into_a_variable(state: Note) -> Note:
+    time.sleep(INSTANT)
     update: Note = {}
     update["one"] = "slow"
     return update
 
 
 def by_dict_call(state: Note) -> Any:
+    time.sleep(INSTANT)
     return dict(one="slow")  # noqa: C408 - the form to be seen through
 
 
 def by_union(state: Note) -> Any:
+    time.sleep(INSTANT)
     return {"three": 3} | {"one": "slow"}
 
 
 def by_a_helper(state: Note) -> Any:
+    time.sleep(INSTANT)
+
     def made() -> dict[str, str]:
         return {"one": "slow"}
 
@@ -704,45 +824,54 @@ def by_a_helper(state: Note) -> Any:
 
 
 def by_a_computed_name(state: Note) -> Any:
+    time.sleep(INSTANT)
     return {"o" + "ne": "slow"}
 
 
 def by_update(state: Note) -> Any:
+    time.sleep(INSTANT)
     update: dict[str, Any] = {"three": 3}
     update.update(one="slow")
     return update
 
 
 def by_setdefault(state: Note) -> Any:
+    time.sleep(INSTANT)
     update: dict[str, Any] = {}
     update.setdefault("one", "slow")
     return update
 
 
 def by_the_state_itself(state: Note) -> Note:
+    time.sleep(INSTANT)
     state["one"] = "slow"
     return state
 
 
 def by_the_state_unpacked(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {**state, "one": "slow"}
 
 
 def by_one_of_two_returns(state: Note) -> Note:
+    time.sleep(INSTANT)
     if state["text"]:
         return {"one": "slow"}
     return {"three": 3}
 
 
 def by_a_conditional_expression(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"one": "slow"} if state["text"] else {"three": 3}
 
 
 def by_comprehension_over_names(state: Note) -> Any:
+    time.sleep(INSTANT)
     return {name: state["text"] and "slow" for name in ("one", "three")}
 
 
 def by_pairs(state: Note) -> Any:
+    time.sleep(INSTANT)
     return dict([("one", "slow")])  # noqa: C406 - the form to be seen through
 
 
@@ -754,6 +883,7 @@ WRITES = (
 
 
 def read_one(state: Note) -> Note:
+    time.sleep(INSTANT)
     return {"two": state.get("one", "MISSING")}
 
 
