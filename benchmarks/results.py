@@ -38,7 +38,7 @@ class Figure:
         return _HOLDS[comparison](value, float(bound))
 
     def __str__(self) -> str:
-        shown = str(self.value) if isinstance(self.value, Interval) else f"{self.value:.4g}"
+        shown = str(self.value) if isinstance(self.value, Interval) else f"{self.value:.6g}"
         mark = {None: "", True: "met", False: "NOT MET"}[self.met]
         return f"{self.name:<62} {shown:>28} {self.unit:<3} {self.limit:<8} {mark}".rstrip()
 

@@ -185,6 +185,22 @@ def test_optimize_keeps_every_setting(builder: StateGraph[State]) -> None:
     assert again.invoke(None, config) == {"text": "a free!"}
 
 
+def test_defaults_that_compiling_wrote_are_not_written_twice() -> None:
+    """LangGraph adds a default error handler as a node when it compiles, and refuses to do it once more."""
+
+    def fail(state: State) -> State:
+        raise LookupError("no such thing")
+
+    builder = StateGraph(State)
+    builder.set_node_defaults(error_handler=lambda state: {"text": "handled"})
+    builder.add_node("node", fail)
+    builder.add_edge(START, "node")
+    builder.add_edge("node", END)
+    compiled = builder.compile()
+    assert compiled.invoke({"text": "a"}) == {"text": "handled"}
+    assert optiflow.optimize(compiled, "hold").invoke({"text": "a"}) == {"text": "handled"}
+
+
 def test_entrypoint_takes_what_acts_around_the_run() -> None:
     """It has no builder to rewrite, which is said."""
     graph = optiflow.optimize(functional, ["shout", "hold"])

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +22,7 @@ __all__ = ["studio_line"]
 
 _TEXT = "Studio compatibility: PASS"
 _PATIENCE_S = 90.0
+_FAREWELL_S = 10.0
 _GRAPH = "dependency_brief"
 
 
@@ -45,7 +46,8 @@ async def _run_once(url: str) -> int:
     """Length of the brief that a run through the server writes."""
     from langgraph_sdk import get_client
 
-    state = await get_client(url=url).runs.wait(None, _GRAPH, input={})
+    async with get_client(url=url) as client:
+        state = await client.runs.wait(None, _GRAPH, input={})
     if not isinstance(state, dict) or "brief" not in state:
         raise RuntimeError(f"the server's run ended without a brief: {str(state)[:200]}")
     return len(state["brief"])
@@ -79,12 +81,19 @@ def _server() -> Iterator[str]:
                 _wait_until_it_answers(process, url, log)
                 yield url
             finally:
-                os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(timeout=10)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server with everything that it started."""
+    # One that has ended by itself may have left nobody behind.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=_FAREWELL_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

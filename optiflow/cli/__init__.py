@@ -64,13 +64,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    wants_help = "--help" in own or "-h" in own
     if name in COMMANDS:
-        code: int = import_module(f"optiflow.cli.{name}").main(arguments[1:])
+        command = import_module(f"optiflow.cli.{name}")
+        if wants_help:
+            print(f"{command.USAGE}\n\n{COMMANDS[name]}")
+            return 0
+        code: int = command.main(arguments[1:])
         return code
     # Everything else is Hydra's: overrides hold a '=' or begin with a sign, its flags with a dash.
     if name and "=" not in name and name[0] not in "+~-":
         raise ConfigurationError(f"{name!r} is neither a command nor an override; {nearest_name(name, COMMANDS)}")
-    if "--help" in arguments or "-h" in arguments:
+    if wants_help:
         return int(import_module("optiflow.cli.help").main())
     if "--version" in arguments:
         return int(import_module("optiflow.cli.help").version())

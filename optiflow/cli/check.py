@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optiflow.experiment.side_by_side import Comparison
 
-__all__ = ["main"]
+__all__ = ["USAGE", "main"]
+
+USAGE = "usage: python -m optiflow check [--json] [OVERRIDE ...]   (overrides as in the main command)"
 
 
 def main(argv: list[str]) -> int:

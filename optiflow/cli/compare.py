@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from optiflow.record.schema import RunRecord
     from optiflow.record.store import RecordStore
 
-__all__ = ["main"]
+__all__ = ["USAGE", "main"]
 
-_USAGE = (
+USAGE = (
     "usage: python -m optiflow compare [--json] [RECORD [RECORD]]  (none: the two newest; one: against its baseline)"
 )
 
@@ -31,12 +31,9 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The verdict's exit code.
     """
-    if "--help" in argv or "-h" in argv:
-        print(_USAGE)
-        return 0
     ids = [each for each in argv if not each.startswith("-")]
     if len(ids) > 2 or any(each.startswith("-") and each != "--json" for each in argv):
-        raise ConfigurationError(_USAGE)
+        raise ConfigurationError(USAGE)
 
     from optiflow.analysis.outcome import Outcome
     from optiflow.analysis.verdict import judge

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 
 from optiflow.errors import ConfigurationError
 
-__all__ = ["environment", "main"]
+__all__ = ["USAGE", "environment", "main"]
 
-_USAGE = "usage: optiflow exec [--strict] [OVERRIDE ...] -- COMMAND [ARGUMENT ...]"
+USAGE = "usage: python -m optiflow exec [--strict] [OVERRIDE ...] -- COMMAND [ARGUMENT ...]"
 
 _IGNORED_BY_PYTHON = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
 """What is ignored here would stay so in the program that takes our place."""
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         ConfigurationError: No command, one that can't be started, or a wrong override.
     """
     if "--" not in argv or argv[-1] == "--":
-        raise ConfigurationError(f"exec: no command; {_USAGE}")
+        raise ConfigurationError(f"exec: no command; {USAGE}")
     separator = argv.index("--")
     overrides, command = argv[:separator], argv[separator + 1 :]
     strict = "--strict" in overrides

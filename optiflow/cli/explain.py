@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from optiflow.config.models import RunConfig
     from optiflow.optimizations.base import Decision
 
-__all__ = ["main"]
+__all__ = ["USAGE", "main"]
+
+USAGE = "usage: python -m optiflow explain [--json] [OVERRIDE ...]   (overrides as in the main command; nothing is run)"
 
 
 def main(argv: list[str]) -> int:

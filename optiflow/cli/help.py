@@ -30,7 +30,8 @@ _GROUPS = {
 }
 
 _INTRODUCTION = """\
-optiflow: makes a LangGraph application faster and cheaper, and proves that it still gives the same answers.
+optiflow: makes a LangGraph application faster and cheaper, and proves that it still gives the same
+answers.
 
 usage: python -m optiflow [OVERRIDE ...]              run the workflow under the configured toggles
        python -m optiflow -m '+opt=none,cache,all'    one run for each value

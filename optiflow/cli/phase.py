@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from optiflow.checklist.phases import PHASES, Context, check_phase
 from optiflow.cli.logs import log_as_configured
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.settings import get_settings
 
-__all__ = ["main"]
+__all__ = ["USAGE", "main"]
 
-_USAGE = "usage: python -m optiflow phase NAME ... [--log-level LEVEL] [OVERRIDE ...]"
+USAGE = "usage: python -m optiflow phase NAME ... [--log-level LEVEL] [OVERRIDE ...]\n\n" + "\n".join(
+    f"  {name:<20}{meaning}" for name, meaning in {**PHASES, "all": "every phase"}.items()
+)
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -24,12 +27,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 where every line passes, else 3.
     """
-    from optiflow.checklist.phases import PHASES, Context, check_phase
-
     arguments = list(argv)
-    if "--help" in arguments or "-h" in arguments:
-        print("\n".join([_USAGE, "", *(f"  {name:<20}{meaning}" for name, meaning in PHASES.items())]))
-        return 0
     level = _log_level(arguments)
     overrides = tuple(each for each in arguments if "=" in each)
     names = [each for each in arguments if "=" not in each]
@@ -37,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         if name != "all" and name not in PHASES:
             raise ConfigurationError(f"{name!r} is no phase of the checklist; {nearest_name(name, [*PHASES, 'all'])}")
     if not names:
-        raise ConfigurationError(f"no phase named; {_USAGE}")
+        raise ConfigurationError("no phase named; phase --help lists them")
     chosen = list(PHASES) if "all" in names else names
     context = Context(overrides, get_settings(), level, say=lambda text: print(text, file=sys.stderr))
     passed = True

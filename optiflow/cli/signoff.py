@@ -10,9 +10,9 @@ from optiflow.cli.logs import log_as_configured
 from optiflow.errors import ConfigurationError
 from optiflow.settings import get_settings
 
-__all__ = ["main"]
+__all__ = ["USAGE", "main"]
 
-_USAGE = "usage: python -m optiflow signoff [--output FILE | -] [OVERRIDE ...]   (default: signoff.md)"
+USAGE = "usage: python -m optiflow signoff [--output FILE | -] [OVERRIDE ...]   (default: signoff.md)"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,9 +24,6 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 where every box is ticked, else 3.
     """
-    if "--help" in argv or "-h" in argv:
-        print(_USAGE)
-        return 0
     output, overrides = _output(argv)
     if output is not None and not output.resolve().parent.is_dir():
         raise ConfigurationError(f"--output {str(output)!r}: its folder does not exist")
@@ -52,10 +49,10 @@ def _output(argv: Sequence[str]) -> tuple[Path | None, list[str]]:
     if "--output" in arguments:
         index = arguments.index("--output")
         if index + 1 == len(arguments):
-            raise ConfigurationError(f"--output needs a file, or - for standard output; {_USAGE}")
+            raise ConfigurationError(f"--output needs a file, or - for standard output; {USAGE}")
         output = arguments[index + 1]
         del arguments[index : index + 2]
     for argument in arguments:
         if "=" not in argument:
-            raise ConfigurationError(f"{argument!r} is neither an option nor an override; {_USAGE}")
+            raise ConfigurationError(f"{argument!r} is neither an option nor an override; {USAGE}")
     return None if output == "-" else Path(output), arguments

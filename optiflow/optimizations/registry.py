@@ -71,9 +71,12 @@ def resolve(
         ConfigurationError: An unknown toggle, or options that do not fit.
     """
     toggles = available()
-    for name in (*opt, *disabled):
+    for name in opt:
         if name not in toggles:
             raise ConfigurationError(f"opt.{name}: no such toggle; {nearest_name(name, toggles)}")
+    for name in disabled:
+        if name not in toggles:
+            raise ConfigurationError(f"OPTIFLOW_DISABLE: {name!r} is no toggle; {nearest_name(name, toggles)}")
     enabled = []
     for name, toggle in toggles.items():
         if name not in opt:

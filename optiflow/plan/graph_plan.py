@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from langgraph.graph.state import CompiledStateGraph, StateGraph
 
+from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.optimizations.base import Decision
 from optiflow.plan.effects import Effects
 
@@ -202,6 +203,9 @@ class GraphPlan:
 
         Returns:
             The plan. ``build()`` without any optimization gives a graph that behaves as the user's.
+
+        Raises:
+            ConfigurationError: Declared effects name a node or a state key that the graph does not have.
         """
         compiled = None
         if isinstance(graph, CompiledStateGraph):
@@ -211,6 +215,7 @@ class GraphPlan:
         else:
             builder = graph
         declared = effects or {}
+        _check(declared, builder)
         visible = {schema: frozenset(keys) for schema, keys in builder.schemas.items()}
         return cls(
             builder=builder,
@@ -320,3 +325,12 @@ def _changed(spec: Any, **fields: Any) -> Any:
     for name, value in fields.items():
         setattr(clone, name, value)
     return clone
+
+
+def _check(declared: Mapping[str, Effects], builder: StateGraph[Any, Any, Any, Any]) -> None:
+    keys = {*builder.channels, *builder.managed}
+    for name, effects in declared.items():
+        if name not in builder.nodes:
+            raise ConfigurationError(f"effects of node {name!r}: no such node, {nearest_name(name, builder.nodes)}")
+        for key in sorted({*(effects.reads or ()), *(effects.writes or ())} - keys):
+            raise ConfigurationError(f"effects of node {name!r}: no state key {key!r}, {nearest_name(key, keys)}")

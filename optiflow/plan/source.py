@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType
 
 __all__ = ["FunctionNode", "syntax_of"]
+
+_WITHOUT_PLACE = frozenset({"RESUME", "MAKE_CELL", "COPY_FREE_VARS", "RETURN_GENERATOR", "RETURN_VALUE", "POP_TOP"})
+"""Instructions that set a function up, and belong to no part of its text."""
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -65,10 +69,15 @@ def _key(node: FunctionNode) -> tuple[int, str]:
 
 
 def _covers(node: FunctionNode, code: CodeType) -> bool:
-    """Whether the code's instructions lie in the lambda's text; the one that starts a function has no place."""
+    """Whether the code's instructions lie in the lambda's body."""
     start, end = _span(node)
-    places = [(line, column) for line, _, column, _ in code.co_positions() if line is not None and column is not None]
-    return sum(start <= place <= end for place in places) >= len(places) - 1
+    for instruction in dis.get_instructions(code):
+        at = instruction.positions
+        if instruction.opname in _WITHOUT_PLACE or at is None or at.lineno is None or at.col_offset is None:
+            continue
+        if not start <= (at.lineno, at.col_offset) <= end:
+            return False
+    return True
 
 
 def _length(node: FunctionNode) -> tuple[int, int]:

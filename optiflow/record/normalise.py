@@ -20,13 +20,14 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from optiflow.record.redact import MASK
 
-__all__ = ["digest", "first_difference", "normalise"]
+__all__ = ["RANDOM_ID", "digest", "first_difference", "normalise"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_RANDOM_ID = re.compile(
+RANDOM_ID = re.compile(
     r"(?:lc_run-|lc_run--|run-|run--|call_|toolu_|chatcmpl-|msg_|resp_|gen-|tool_)?"
     r"(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?:-\d+)?|[0-9a-fA-F]{32}|[0-9A-Za-z]{20,})"
 )
+"""The id of a message or a tool call that was drawn at random."""
 _LONGEST_SHOWN = 60
 
 
@@ -147,7 +148,7 @@ class _Normaliser:
         return self.value(content)
 
     def _id(self, identifier: object) -> Any:
-        if not isinstance(identifier, str) or not _RANDOM_ID.fullmatch(identifier):
+        if not isinstance(identifier, str) or not RANDOM_ID.fullmatch(identifier):
             return identifier
         return self._ids.setdefault(identifier, f"id-{len(self._ids) + 1}")
 

@@ -176,10 +176,9 @@ def test_failure_of_optiflow_under_strict(run: Run) -> None:
     program = [sys.executable, "-c", "from graph import build; build().compile()"]
     done = run("--strict", "+opt=cache", "--", *program, environment={"OPTIFLOW_DISABLE": "cachx"})
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == (
-        "RuntimeError: optiflow: no graph is optimized: ConfigurationError: "
-        "opt.cachx: no such toggle; did you mean 'cache'?"
-    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("RuntimeError: optiflow: no graph is optimized: ConfigurationError: ")
+    assert last.endswith("did you mean 'cache'?")
 
 
 @pytest.mark.slow

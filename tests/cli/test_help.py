@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_configuration_file_without_a_word_is_listed_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that describes nothing is still an option, and its directives are no description."""
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt" / "mine.yaml").write_text("# @package _global_\nmine: {}\n", encoding="utf-8")
+    monkeypatch.setattr("optiflow.cli.help.conf_dir", lambda: tmp_path)
+    assert "\n  mine\n" in render()

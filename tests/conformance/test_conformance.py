@@ -5,7 +5,27 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from conformance_cases import agents, failing, hidden, overlapping, persistence, routing, running, states, subgraphs  # noqa: F401
+from conformance_cases import (  # noqa: F401
+    agents,
+    channels,
+    failing,
+    hidden,
+    hidden_code,
+    hidden_models,
+    hidden_objects,
+    hidden_operators,
+    hidden_reads,
+    hidden_writes,
+    interrupting,
+    overlapping,
+    persistence,
+    policies,
+    routing,
+    running,
+    sending,
+    states,
+    subgraphs,
+)  # fmt: skip
 from conformance_cases.arms import ARMS, build, decisions
 from conformance_cases.case import CASES
 from conformance_cases.play import Way, construct, play, ways

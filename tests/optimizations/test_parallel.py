@@ -8,20 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
-from langchain_core.language_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.cache.memory import InMemoryCache
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.errors import GraphRecursionError, NodeTimeoutError
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.message import add_messages
-from langgraph.types import CachePolicy, Command, RetryPolicy, Send, TimeoutPolicy, interrupt
-from pydantic import BaseModel, ValidationError, model_validator
+from langgraph.types import CachePolicy, Command, RetryPolicy, Send
 
 from optiflow.optimizations.base import Decision
 from optiflow.optimizations.parallel import Parallel, ParallelOptions

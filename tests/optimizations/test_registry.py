@@ -95,7 +95,7 @@ def test_disabled_toggles_stay_out() -> None:
     ("opt", "disabled", "message"),
     [
         ({"cahce": {}}, set(), "opt.cahce: no such toggle; did you mean 'cache'?"),
-        ({}, {"paralel"}, "opt.paralel: no such toggle; did you mean 'parallel'?"),
+        ({}, {"paralel"}, "OPTIFLOW_DISABLE: 'paralel' is no toggle; did you mean 'parallel'?"),
         ({"cache": {"max_entires": 3}}, set(), "opt.cache.max_entires: no such key; did you mean 'max_entries'?"),
         ({"parallel": {"max_concurrency": -1}}, set(), "opt.parallel.max_concurrency: -1: "),
         ({"cache": {"enabled": "perhaps"}}, set(), "opt.cache.enabled: 'perhaps': "),

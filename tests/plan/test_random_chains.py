@@ -44,12 +44,12 @@ def plain(name: str, reads: tuple[str, ...], writes: tuple[str, ...], wait: floa
     def sync(state: State) -> dict[str, Any]:
         time.sleep(wait)
         total = sum(state.get(key, 0) for key in reads) + 1
-        return {key: total for key in writes}
+        return dict.fromkeys(writes, total)
 
     async def asynchronous(state: State) -> dict[str, Any]:
         await asyncio.sleep(wait)
         total = sum(state.get(key, 0) for key in reads) + 1
-        return {key: total for key in writes}
+        return dict.fromkeys(writes, total)
 
     return sync, asynchronous
 

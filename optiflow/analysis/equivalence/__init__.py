@@ -4,6 +4,7 @@ from optiflow.analysis.equivalence.allowance import Allowance
 from optiflow.analysis.equivalence.comparison import first_difference
 from optiflow.analysis.equivalence.difference import Difference
 from optiflow.analysis.equivalence.observation import (
+    LOG_RECORD,
     CheckpointView,
     Effect,
     Event,
@@ -16,6 +17,7 @@ from optiflow.analysis.equivalence.observer import STREAM_MODES, Mode, Observer,
 from optiflow.analysis.equivalence.recorder import Recorder
 
 __all__ = [
+    "LOG_RECORD",
     "STREAM_MODES",
     "Allowance",
     "CheckpointView",

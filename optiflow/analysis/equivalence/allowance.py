@@ -25,8 +25,9 @@ class Allowance:
     """Nodes, dotted through subgraphs, whose work the optimized graph may start before their turn.
 
     What such a node's work itself emits (tokens, custom items, events of its callbacks) may come before or after
-    what other nodes emit, and its start event shows the state that it started from. Where the run fails, the work
-    of overlapped nodes that would have come later may have begun: then it may have asked models, and emitted.
+    what other nodes emit, and its start event shows the state that it started from; so may its log records.
+    Where the run fails, the work of overlapped nodes that would have come later may have begun: then it may have
+    asked models, and emitted.
     """
 
     concurrent: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from typing import Any
 
 from optiflow.analysis.equivalence.allowance import Allowance
 from optiflow.analysis.equivalence.difference import Difference, difference, first, sequence_difference
-from optiflow.analysis.equivalence.observation import CheckpointView, Json, Observation
+from optiflow.analysis.equivalence.observation import LOG_RECORD, CheckpointView, Effect, Json, Observation
 from optiflow.analysis.equivalence.streams import event_differences
 
 __all__ = ["first_difference"]
@@ -43,7 +43,7 @@ def _differences(baseline: Observation, optimized: Observation, allow: Allowance
         yield difference(f"{path} output", before.output, after.output)
     yield difference("state", baseline.state, optimized.state)
     yield _request_difference(baseline, optimized, allow)
-    yield sequence_difference("effects", _as_json(baseline.effects), _as_json(optimized.effects))
+    yield _effect_difference(baseline.effects, optimized.effects, allow)
     yield difference("writes", _writes(baseline.checkpoints), _writes(optimized.checkpoints))
     yield sequence_difference("checkpoints", _as_json(baseline.checkpoints), _as_json(optimized.checkpoints))
     for number, (before, after) in turns:
@@ -60,6 +60,18 @@ def _request_difference(baseline: Observation, optimized: Observation, allow: Al
             path = f"number of model requests of node {request.node!r} ending {request.prompt!r}"
             return Difference(path, before[request], after[request])
     return None
+
+
+def _effect_difference(baseline: Sequence[Effect], optimized: Sequence[Effect], allow: Allowance) -> Difference | None:
+    sides = [_as_json(baseline), _as_json(optimized)]
+    if allow.overlapped:
+        # Stable: log records come last, in an order of their own; everything else keeps its place.
+        sides = [sorted(side, key=lambda each: (each["kind"] == LOG_RECORD, _log_text(each))) for side in sides]
+    return sequence_difference("effects", *sides)
+
+
+def _log_text(effect: dict[str, Any]) -> str:
+    return repr(effect["detail"]) if effect["kind"] == LOG_RECORD else ""
 
 
 def _writes(checkpoints: Sequence[CheckpointView]) -> Json:

@@ -23,10 +23,10 @@ class EventReader:
     only in modes that show finished messages.
 
     Args:
-        given: Identifiers that came in from outside and are kept.
+        given: Everything that came in from outside, as text: ids in it are kept.
     """
 
-    def __init__(self, given: frozenset[str]) -> None:
+    def __init__(self, given: str) -> None:
         self._given = given
         self._normalisers: dict[tuple[str, tuple[str, ...], str | None], Normaliser] = {}
 

@@ -13,23 +13,23 @@ from optiflow.analysis.equivalence.observation import CheckpointView, Json
 __all__ = ["checkpoint_views", "snapshot_value"]
 
 
-def checkpoint_views(newest_first: Iterable[StateSnapshot], given: frozenset[str]) -> tuple[CheckpointView, ...]:
+def checkpoint_views(newest_first: Iterable[StateSnapshot], given: str) -> tuple[CheckpointView, ...]:
     """The history, oldest first.
 
     Args:
         newest_first: As LangGraph lists it.
-        given: Identifiers that came in from outside and are kept.
+        given: Everything that came in from outside, as text: ids in it are kept.
     """
     normaliser = Normaliser(given)
     return tuple(_view(snapshot, normaliser) for snapshot in reversed(list(newest_first)))
 
 
-def snapshot_value(snapshot: StateSnapshot, given: frozenset[str]) -> Json:
+def snapshot_value(snapshot: StateSnapshot, given: str) -> Json:
     """One state: values, what runs next and what became of it, subgraphs' states included.
 
     Args:
         snapshot: The state.
-        given: Identifiers that came in from outside and are kept.
+        given: Everything that came in from outside, as text: ids in it are kept.
     """
     return {
         "values": Normaliser(given).value(snapshot.values),
@@ -56,7 +56,7 @@ def _in_order(tasks: Iterable[PregelTask]) -> list[PregelTask]:
     return sorted(tasks, key=lambda task: [str(part) for part in task.path[:3]])
 
 
-def _task(task: PregelTask, given: frozenset[str]) -> Json:
+def _task(task: PregelTask, given: str) -> Json:
     state, normaliser = task.state, Normaliser(given, numbered=False)
     return {
         "name": task.name,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["CheckpointView", "Effect", "Event", "Failure", "Json", "ModelRequest", "Observation", "Turn"]
+__all__ = ["LOG_RECORD", "CheckpointView", "Effect", "Event", "Failure", "Json", "ModelRequest", "Observation", "Turn"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A JSON-able value, normalised: equal for two runs that did the same."""
+
+LOG_RECORD = "log record"
+"""The kind of effect that a message to a log is; among overlapped nodes these have no order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 
 from optiflow.analysis.equivalence.events import EventReader
 from optiflow.analysis.equivalence.history import checkpoint_views, snapshot_value
-from optiflow.analysis.equivalence.normalising import Normaliser, generated_ids
+from optiflow.analysis.equivalence.normalising import Normaliser
 from optiflow.analysis.equivalence.observation import (
     CheckpointView,
     Event,
@@ -86,7 +86,7 @@ class Observer:
         if self._keeps_state:
             configurable = {"thread_id": "observed", **self._config.get("configurable", {})}
             self._config = {**self._config, "configurable": configurable}
-        self._given: frozenset[str] = frozenset()
+        self._given = ""
         self._normaliser = Normaliser()
         self._interrupts: tuple[Interrupt, ...] = ()
         self._turns: list[Turn] = []
@@ -231,7 +231,7 @@ class Observer:
         raise LookupError(f"no checkpoint of thread {self._config['configurable']['thread_id']!r} is accepted")
 
     def _give(self, value: Any) -> None:
-        self._given |= generated_ids(repr(value))
+        self._given += repr(value)
         self._normaliser.given = self._given
 
     def _failure(self, error: Exception) -> Failure:

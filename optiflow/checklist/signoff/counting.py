@@ -111,9 +111,7 @@ def _logged_statistics(evidence: Evidence) -> tuple[bool, str]:
 
 def remembering_line(evidence: Evidence) -> Line:
     """That counts are remembered, in bounded memory."""
-    return of_toggle(
-        evidence, "cache", "Token counting remembers recent counts (an LRU, as `@lru_cache`)", _remembering
-    )
+    return of_toggle(evidence, "cache", "Token counting remembers recent counts, as `@lru_cache`", _remembering)
 
 
 def _remembering(evidence: Evidence) -> tuple[bool, str]:

@@ -62,7 +62,8 @@ class Document:
 def merged(text: str, lines: Iterable[Line]) -> Line:
     """One box for several lines: ticked where all of them pass, and there is one."""
     found = list(lines)
-    measured = "; ".join(f"{line.text}: {line.measured}" for line in found) or "nothing was measured"
+    shown = [f"{line.text.partition(':')[0]}: {line.measured}" for line in found]
+    measured = found[0].measured if len(found) == 1 else "; ".join(shown) or "nothing was measured"
     return Line(text, bool(found) and all(line.passed for line in found), measured)
 
 

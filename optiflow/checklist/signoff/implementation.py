@@ -57,8 +57,8 @@ def _prompts_line() -> Line:
     return Line(
         "`process_prompts_parallel()` implemented",
         answers == ["A", "B", None, "C", "A"] and merged == [False] * 4 + [True],
-        f"{len(prompts)} prompts of 1 s each in {took:.2f} s of virtual time, in order; {answers.count(None)} failed and "
-        f"lost no other, {sum(merged)} that was asked twice went out once",
+        f"{len(prompts)} prompts of 1 s each in {took:.2f} s of virtual time, in order; {answers.count(None)} "
+        f"failed and lost no other, {sum(merged)} that was asked twice went out once",
     )
 
 

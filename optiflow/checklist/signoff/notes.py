@@ -60,9 +60,9 @@ def _observations(evidence: Evidence, unticked: Sequence[Line]) -> Iterator[str]
     runtime = float(after["runtime_s"])
     share = {name: float(after[name]) / runtime for name in ("provider_s", "cpu_s", "waiting_s")}
     yield (
-        f"The run took {runtime:.1f} s instead of {float(before['runtime_s']):.1f} s, {evidence.clock}. A model call was "
-        f"in flight for {share['provider_s']:.1%} of it; own CPU time comes to {share['cpu_s']:.1%} of it, waiting for "
-        f"neither to {share['waiting_s']:.1%}."
+        f"The run took {runtime:.1f} s instead of {float(before['runtime_s']):.1f} s, {evidence.clock}. A model call "
+        f"was in flight for {share['provider_s']:.1%} of it; own CPU time comes to {share['cpu_s']:.1%} of it, "
+        f"waiting for neither to {share['waiting_s']:.1%}."
     )
     if "critical_path_ratio" in after:
         yield (
@@ -121,7 +121,7 @@ def _next_steps(evidence: Evidence, unticked: Sequence[Line]) -> Iterator[str]:
     if idle:
         yield f"{', '.join(idle)} gain no time here: keep them for what they show, or leave them out without loss."
     if record.clock == "virtual":
-        yield "Before relying on the seconds, run once with the provider in question (`model=...`), which needs `clock=real`."
+        yield "Before relying on the seconds, run once with the provider in question (`model=... clock=real`)."
 
 
 def _change(saving: Paired) -> str:

@@ -48,9 +48,7 @@ def criteria_sections(evidence: Evidence) -> Iterator[Section]:
         lines=[
             judged(evidence, "All async operations non-blocking", "blocking calls"),
             judged(evidence, "Single tokenizer instance verified", "tokenizer instances"),
-            measured(
-                evidence, "Parallel processing working", "parallel.peak_in_flight", 1, "prompts in flight at once"
-            ),
+            measured(evidence, "Parallel processing working", "parallel.peak_in_flight", 1, "prompts at once"),
             measured(evidence, "Performance monitoring active", "monitor.node.count", 0, "executions of nodes timed"),
             judged(evidence, "Cache hit rates >80%", "count cache hit rate", "tokenizer hit rate"),
         ],

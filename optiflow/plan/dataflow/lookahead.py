@@ -186,7 +186,10 @@ class Lookahead:
         if node.mapper is None:
             view.update((key, seam.empty_channel()) for key in withheld)
         seen = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
-        task = seam.prepare(loop, node, stage.name, ahead, view)
+        try:
+            task = seam.prepare(loop, node, stage.name, ahead, view)
+        except Exception:  # noqa: BLE001 - the state does not fit the node's schema yet; if it never does, its turn will say so
+            return None
         if task is None or (task.cache_key is not None and loop.cache is not None):
             return None
         guard = Guard(stage.name, frozenset(withheld)) if withheld else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -38,35 +39,43 @@ class Analysis(Calls):
             function,
             tuple(value.signature for value in values),
             tuple((name, value.signature) for name, value in arguments.named.items()),
+            arguments.more,
         )
         # Once a dict is shared with a callee, its keys grow by reference: such calls are looked at each time.
         if key in self._memo and not any(value.shapes for value in arguments.all):
             return self._memo[key]
         if key in self._stack:
-            return DATA
+            return self._again(arguments)
         syntax = syntax_of(function)
         if syntax is None:
             raise UnknownCodeError(f"the source of {function.__qualname__!r} is not available")
         if len(self._stack) > _DEEPEST:
             raise UnknownCodeError(f"calls nest deeper than {_DEEPEST} at {function.__qualname__!r}")
         frame = Frame(self, function, {})
-        frame.bind(syntax.args, values, arguments.named, _defaults(function))
+        frame.bind(syntax.args, replace(arguments, values=values), _defaults(function))
         self._stack.append(key)
         result = frame.result(syntax.body)
         self._stack.pop()
         self._memo[key] = result
         return result
 
+    @staticmethod
+    def _again(arguments: Arguments) -> Value:
+        # What a recursive call gives is not known yet; it must not be the state under another name.
+        if arguments.has_state:
+            raise UnknownCodeError("a recursive function gets the state")
+        return DATA
+
     def run_nested(self, code: Any, arguments: Arguments, caller: Frame) -> Value:
         """Follow a nested function or lambda."""
         key = (id(code), tuple(value.signature for value in arguments.all))
         if key in self._stack:
-            return DATA
+            return self._again(arguments)
         if len(self._stack) > _DEEPEST:
             raise UnknownCodeError(f"calls nest deeper than {_DEEPEST}")
         frame = Frame(self, caller.function, {})
         frame.outer = [caller.env, *caller.outer]
-        frame.bind(code.args, arguments.values, arguments.named, {})
+        frame.bind(code.args, arguments, {})
         self._stack.append(key)
         result = frame.result(code.body)
         self._stack.pop()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import enum
 import functools
 import inspect
 import time
 from abc import abstractmethod
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
+_HARMLESS = (
+    str,
+    bytes,
+    int,
+    float,
+    bool,
+    complex,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+    range,
+    enum.Enum,
+    type,
+    type(None),
+)
+_HARMLESS_MODULES = frozenset(
+    {"builtins", "datetime", "decimal", "fractions", "re", "typing", "types", "uuid", "pathlib"}
+)
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
@@ -79,21 +100,23 @@ class Calls(Objects):
 
     def _arguments(self, node: ast.Call, frame: Expressions) -> Arguments:
         values: list[Value] = []
+        named: dict[str, Value] = {}
+        more = False
         for argument in node.args:
             value = frame.eval(argument)
-            if isinstance(argument, ast.Starred) and value.items is not None:
+            if not isinstance(argument, ast.Starred):
+                values.append(value)
+            elif value.items is not None and not more:
                 values.extend(value.items)
             else:
-                values.append(value)
-        named: dict[str, Value] = {}
+                more = True
         for keyword in node.keywords:
             if keyword.arg is None:
-                given = frame.use(keyword.value)
-                for shape in given.shapes:
-                    named.update((key, DATA) for key in shape.keys or ())
+                frame.use(keyword.value)
+                more = True
             else:
                 named[keyword.arg] = frame.eval(keyword.value)
-        return Arguments(tuple(values), named)
+        return Arguments(tuple(values), named, more)
 
     def _call_method(self, owner: Value, name: str, arguments: Arguments, frame: Expressions, node: ast.Call) -> Value:
         if owner.kind == "state":
@@ -184,6 +207,11 @@ class Calls(Objects):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
+        if obj is asyncio.to_thread and arguments.values:
+            self.findings.waits = True
+            return self.call_value(arguments.values[0], replace(arguments, values=arguments.values[1:]), frame, node)
+        if (obj is getattr or obj is hasattr) and len(arguments.values) > 1 and arguments.values[1].kind == "object":
+            return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
             self.findings.waits = self.findings.waits or obj is time.sleep
             self.findings.varies = self.findings.varies or varies(obj)
@@ -266,7 +294,16 @@ class Calls(Objects):
             if value.code is not None and frame is not None:
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, FunctionType | MethodType | functools.partial):
-                self.call_object(value.obj, Arguments((DATA,), {}), frame, node)
+                self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
+            elif value.kind == "object" and not _is_plain(value.obj):
+                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
+
+
+def _is_plain(obj: Any) -> bool:
+    """Whether looking at an object, even by iterating or printing it, can change nothing."""
+    if hasattr(type(obj), "__next__"):
+        return False
+    return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or runnables.is_runnable(obj)
 
 
 def _parameters(code: Any) -> int:

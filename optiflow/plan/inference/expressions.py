@@ -17,6 +17,7 @@ from optiflow.plan.inference.values import (
     fresh,
     join,
     known,
+    plain_class,
     value_of,
 )
 
@@ -167,7 +168,8 @@ class Expressions(ABC):
         if owner.kind == "config":
             return self.analysis.config_item(key, self, node)
         if isinstance(node.slice, ast.Slice):
-            return Value("data", fresh=True, typ=owner.typ)
+            # A slice of a built-in sequence is a new one; of anything else it may be a view.
+            return Value("data", fresh=plain_class(owner.typ) in (list, tuple, str, bytes), typ=owner.typ)
         at = key.obj if isinstance(key.obj, int) else None
         if owner.items is not None and at is not None and -len(owner.items) <= at < len(owner.items):
             return owner.items[at]
@@ -180,7 +182,7 @@ class Expressions(ABC):
 
     def read_item(self, key: Value, node: ast.expr) -> Value:
         """``state[key]``."""
-        if key.texts is None or not key.texts:
+        if key.texts is None:
             self.findings.read_whole(f"{self.place(node)} a computed key")
             return DATA
         self.findings.read(*key.texts)
@@ -231,6 +233,8 @@ class Expressions(ABC):
             if len(texts) == len(value.obj):
                 return Value("data", typ=str, choices=frozenset(texts))
             return data()
+        if value.kind == "object" and not isinstance(value.obj, str | bytes | range):
+            self.give_up(node, f"iterates over {ast.unparse(node)[:40]!r}, which that may change")
         if value.items is not None:
             together: Value | None = None
             for item in value.items:

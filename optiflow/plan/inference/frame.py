@@ -6,7 +6,7 @@ import ast
 import builtins
 from collections.abc import Iterable, Sequence
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from optiflow.plan.inference.expressions import Expressions
 from optiflow.plan.inference.findings import UnknownCodeError
@@ -14,6 +14,7 @@ from optiflow.plan.inference.values import DATA, FRESH, Value, fresh, join, know
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.analysis import Analysis
+    from optiflow.plan.inference.objects import Arguments
 
 __all__ = ["Frame"]
 
@@ -244,7 +245,11 @@ class Frame(Expressions):
         if isinstance(target, ast.Name):
             self.env[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
-            items = value.items if value.items is not None and len(value.items) == len(target.elts) else None
+            items = value.items
+            if value.kind == "object" and isinstance(value.obj, tuple):
+                items = tuple(known(item) for item in value.obj)
+            if items is not None and len(items) != len(target.elts):
+                items = None
             for at, part in enumerate(target.elts):
                 inner = part.value if isinstance(part, ast.Starred) else part
                 self.assign(inner, items[at] if items is not None else self.element(value, target))
@@ -266,23 +271,22 @@ class Frame(Expressions):
         for shape in owner.shapes:
             shape.add(key.texts)
 
-    def bind(self, arguments: ast.arguments, values: Sequence[Value], named: dict[str, Value], defaults: Any) -> None:
+    def bind(self, parameters: ast.arguments, arguments: Arguments, defaults: dict[str, Value]) -> None:
         """Put a call's arguments into the environment."""
-        positional = [*arguments.posonlyargs, *arguments.args]
-        for at, parameter in enumerate(positional):
-            if at < len(values):
-                self.env[parameter.arg] = values[at]
-        if arguments.vararg is not None:
-            rest = tuple(values[len(positional) :])
-            self.env[arguments.vararg.arg] = Value("data", fresh=True, typ=tuple, items=rest)
-        extra = dict(named)
-        for parameter in (*positional, *arguments.kwonlyargs):
-            if parameter.arg in extra:
-                self.env[parameter.arg] = extra.pop(parameter.arg)
+        positional = [*parameters.posonlyargs, *parameters.args]
+        values = arguments.values
+        self.env.update((parameter.arg, value) for parameter, value in zip(positional, values, strict=False))
+        if parameters.vararg is not None:
+            rest = None if arguments.more else tuple(values[len(positional) :])
+            self.env[parameters.vararg.arg] = Value("data", fresh=True, typ=tuple, items=rest)
+        for parameter in (*positional, *parameters.kwonlyargs):
+            if parameter.arg in arguments.named:
+                self.env[parameter.arg] = arguments.named[parameter.arg]
             elif parameter.arg not in self.env:
-                self.env[parameter.arg] = defaults.get(parameter.arg, DATA)
-        if arguments.kwarg is not None:
-            self.env[arguments.kwarg.arg] = fresh(dict)
+                # What was unpacked into the call may or may not be for this parameter.
+                self.env[parameter.arg] = DATA if arguments.more else defaults.get(parameter.arg, DATA)
+        if parameters.kwarg is not None:
+            self.env[parameters.kwarg.arg] = fresh(dict)
 
 
 def _immutable(value: Value) -> bool:

@@ -49,6 +49,8 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
         writes = _follow(runnable, findings)
     except UnknownCodeError as unknown:
         return Effects.unknown(str(unknown))
+    except Exception as error:  # noqa: BLE001 - an application must compile whatever its code looks like; the reason says so
+        return Effects.unknown(f"the analysis failed: {error!r}")
     reason = findings.outside or findings.whole or "read from its code"
     if writes is None:
         reason = findings.outside or "which keys it writes is not known"

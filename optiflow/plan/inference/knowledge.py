@@ -71,7 +71,8 @@ IMPURE_NAMES = frozenset(
 PURE_FUNCTIONS = frozenset(
     {
         "ast.literal_eval", "asyncio.tasks.gather", "asyncio.tasks.sleep", "asyncio.tasks.wait_for", "bisect.bisect",
-        "_bisect.bisect_left", "_bisect.bisect_right", "copy.copy", "copy.deepcopy", "heapq.merge", "heapq.nlargest",
+        "_bisect.bisect_left", "_bisect.bisect_right", "contextlib.nullcontext",
+        "contextlib.suppress", "copy.copy", "copy.deepcopy", "heapq.merge", "heapq.nlargest",
         "heapq.nsmallest", "langgraph.config.get_config", "langgraph.graph.message.add_messages",
         "langgraph.types.Overwrite", "posixpath.basename", "posixpath.dirname", "posixpath.join", "posixpath.normpath",
         "posixpath.split", "posixpath.splitext", "time.gmtime", "time.localtime", "time.monotonic",
@@ -85,6 +86,7 @@ PURE_CLASSES = (
     "langchain_core.messages.",
     "langchain_core.documents.",
     "langchain_core.output_parsers.",
+    "langchain_core.outputs.",
     "langchain_core.prompt_values.",
     "langchain_core.prompts.",
     "langgraph.channels.",
@@ -191,6 +193,9 @@ def is_pure(obj: Any) -> bool:
         return obj.__init__ in (BaseException.__init__, Exception.__init__) or obj.__module__ == "builtins"
     if obj in PURE_BUILTINS:
         return True
+    owner = getattr(obj, "__objclass__", None) or getattr(obj, "__self__", None)
+    if isinstance(owner, type) and owner in PURE_BUILTINS and not isinstance(obj, type):
+        return obj.__name__ == "fromkeys" or obj.__name__ in pure_methods(owner)
     module, name = qualified(obj)
     last = name.rpartition(".")[2]
     if last in IMPURE_NAMES or last in MUTATORS:

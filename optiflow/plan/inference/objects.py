@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import sys
 from abc import abstractmethod
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from optiflow.plan.inference.classes import changing_attributes, is_message
+from optiflow.plan.inference.classes import changing_attributes, is_message, is_users
 from optiflow.plan.inference.findings import Findings
 from optiflow.plan.inference.values import CONFIG, DATA, Value, data, field_of, known, plain_class
 
@@ -27,6 +28,8 @@ class Arguments:
 
     values: tuple[Value, ...]
     named: dict[str, Value]
+    more: bool = False
+    """Whether there may be others, unpacked from something."""
 
     @property
     def all(self) -> tuple[Value, ...]:
@@ -37,6 +40,9 @@ class Arguments:
     def has_state(self) -> bool:
         """Whether the node's state itself is among them."""
         return any(value.kind == "state" for value in self.all)
+
+
+_HARMLESS_CONTEXTS = (contextlib.suppress, contextlib.nullcontext)
 
 
 class Objects:
@@ -75,7 +81,7 @@ class Objects:
 
     def enter(self, value: Value, frame: Expressions, node: ast.AST) -> Value:
         """What a ``with`` block binds."""
-        if value.kind == "object" or (value.kind == "data" and value.typ is None and not value.fresh):
+        if value.typ not in _HARMLESS_CONTEXTS:
             frame.give_up(node, "a context manager that is not known")
         return value
 
@@ -94,6 +100,9 @@ class Objects:
             return data()
         if owner.typ is not None and name == "content" and is_message(plain_class(owner.typ)):
             return data(str)
+        prop = inspect.getattr_static(plain_class(owner.typ), name, None) if owner.typ is not None else None
+        if isinstance(prop, property) and is_users(prop.fget):
+            return self.call_object(prop.fget, Arguments((owner,), {}), frame, node)
         return data(field_of(owner.typ, name))
 
     def _state_attribute(self, name: str, frame: Expressions, node: ast.expr) -> Value:

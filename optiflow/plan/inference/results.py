@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from optiflow.plan.inference.knowledge import MAKERS, Plain, qualified
+from optiflow.plan.inference.knowledge import MAKERS, Plain, pure_methods, qualified
 from optiflow.plan.inference.values import Value, built, data, fresh, plain_class, value_of
 
 __all__ = ["of_method", "of_pure"]
@@ -13,9 +13,9 @@ __all__ = ["of_method", "of_pure"]
 
 def of_method(owner: Value, cls: type | None, name: str, values: Sequence[Value]) -> Value:
     """The outcome of a method of a value whose class is known."""
-    if cls is Plain:
+    if cls is Plain and name not in pure_methods(None):
         return fresh(Plain)
-    if cls is None or issubclass(cls, str):
+    if cls is None or cls is Plain or issubclass(cls, str):
         return fresh(list[str] if name in ("split", "rsplit", "splitlines") else str)
     if issubclass(cls, dict):
         if name == "get":
@@ -44,6 +44,8 @@ def of_pure(obj: Any, values: Sequence[Value], named: Sequence[str]) -> Value:
     if obj in MAKERS:
         return fresh(MAKERS[obj])
     module, name = qualified(obj)
+    if module == "re" and name in ("sub", "escape"):
+        return fresh(str)
     if module.startswith("json"):
         return fresh(str if name == "dumps" else Plain)
     if name in ("gather",):

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import operator
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
-from conformance_cases.case import ASYNC, EVERY, Built, case
+from conformance_cases.case import ASYNC, EVERY, INSTANT, Built, case
 from conformance_cases.models import EchoModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
@@ -36,19 +37,23 @@ def fail(a: int) -> int:
     raise ValueError(f"can't do {a}")
 
 
-def calculator(messages: Sequence[BaseMessage]) -> AIMessage:
-    """Ask the tool for what the human wants, then tell the result."""
-    last = messages[-1]
-    if isinstance(last, ToolMessage):
-        return AIMessage(f"the answer is {last.text}")
-    wanted = [int(word) for word in last.text.split() if word.isdigit()]
-    calls = [{"name": "add", "args": {"a": number, "b": 1}, "id": f"call-{number}"} for number in wanted]
-    return AIMessage("let me see", tool_calls=calls)
+class Calculator(EchoModel):
+    """Asks the tool for what the human wants, then tells the result."""
+
+    def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
+        last = messages[-1]
+        if isinstance(last, ToolMessage):
+            return AIMessage(f"the answer is {last.text}")
+        wanted = [int(word) for word in last.text.split() if word.isdigit()]
+        calls = [{"name": "add", "args": {"a": number, "b": 1}, "id": f"call-{number}"} for number in wanted]
+        return AIMessage("let me see", tool_calls=calls)
 
 
-def counted(messages: Sequence[BaseMessage]) -> AIMessage:
-    """Say how many messages there were."""
-    return AIMessage(f"message number {len(messages)}")
+class Counting(EchoModel):
+    """Says how many messages there were."""
+
+    def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
+        return AIMessage(f"message number {len(messages)}")
 
 
 @case(
@@ -57,7 +62,7 @@ def counted(messages: Sequence[BaseMessage]) -> AIMessage:
     concurrent=frozenset({"tools"}),
 )
 def a_react_agent(recorder: Recorder) -> Built:
-    model = EchoModel(recorder, calculator).bind_tools([add])
+    model = Calculator().bind_tools([add])
     builder = StateGraph(MessagesState)
 
     def agent(state: MessagesState) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def a_react_agent(recorder: Recorder) -> Built:
 def the_prebuilt_react_agent(recorder: Recorder) -> Built:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
-        agent = create_react_agent(EchoModel(recorder, calculator), [add], prompt="You can add.")
+        agent = create_react_agent(Calculator(), [add], prompt="You can add.")
     return agent.builder
 
 
@@ -88,7 +93,7 @@ def talk(observer: Observer) -> None:
 def the_prebuilt_react_agent_with_a_memory(recorder: Recorder) -> Built:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
-        agent = create_react_agent(EchoModel(recorder, calculator), [add])
+        agent = create_react_agent(Calculator(), [add])
     return agent.builder, {"checkpointer": InMemorySaver()}
 
 
@@ -101,7 +106,7 @@ class Report(TypedDict, total=False):
     messages: Annotated[list[str], operator.add]
 
 
-def reporting(recorder: Recorder, model: Any) -> StateGraph:
+def reporting(model: Any) -> StateGraph:
     def find_facts(state: Report) -> Report:
         return {
             "facts": model.invoke([SystemMessage("Facts"), HumanMessage(state["topic"])]).text,
@@ -135,17 +140,17 @@ REPORT = {
 
 @case(**REPORT, stream_modes=STREAMED, modes=EVERY)
 def a_chain_of_independent_model_calls(recorder: Recorder) -> Built:
-    return reporting(recorder, EchoModel(recorder))
+    return reporting(EchoModel())
 
 
 @case(**REPORT)
 def a_chain_of_model_calls_with_a_checkpointer(recorder: Recorder) -> Built:
-    return reporting(recorder, EchoModel(recorder)), {"checkpointer": InMemorySaver()}
+    return reporting(EchoModel()), {"checkpointer": InMemorySaver()}
 
 
 @case(**REPORT, modes=ASYNC, stream_modes=STREAMED)
 def a_chain_of_independent_asynchronous_model_calls(recorder: Recorder) -> Built:
-    model = EchoModel(recorder)
+    model = EchoModel()
 
     async def find_facts(state: Report) -> Report:
         said = await model.ainvoke([SystemMessage("Facts"), HumanMessage(state["topic"])])
@@ -168,15 +173,9 @@ def a_chain_of_independent_asynchronous_model_calls(recorder: Recorder) -> Built
 
 
 # Asking the same thing twice on purpose gives two samples: neither may be saved.
-@case(input={"topic": "lamps", "messages": []}, output={"facts": "sample 1", "style": "sample 2"})
+@case(input={"topic": "lamps", "messages": []}, output={"facts": "heard: lamps", "style": "heard: lamps"})
 def the_same_question_asked_twice(recorder: Recorder) -> Built:
-    asked: list[int] = []
-
-    def sample(messages: Sequence[BaseMessage]) -> AIMessage:
-        asked.append(1)
-        return AIMessage(f"sample {len(asked)}")
-
-    model = EchoModel(recorder, sample, temperature=1.0)
+    model = EchoModel(temperature=1.0)
 
     def first(state: Report) -> Report:
         return {"facts": model.invoke(state["topic"]).text}
@@ -192,7 +191,7 @@ def the_same_question_asked_twice(recorder: Recorder) -> Built:
 
 @case(input={"messages": [HumanMessage("hi", id="h1")]})
 def two_agents_in_turn_over_one_conversation(recorder: Recorder) -> Built:
-    model = EchoModel(recorder, counted)
+    model = Counting()
 
     def one(state: MessagesState) -> dict[str, Any]:
         return {"messages": [model.invoke(state["messages"])]}
@@ -209,9 +208,11 @@ def two_agents_in_turn_over_one_conversation(recorder: Recorder) -> Built:
 @case(input={"messages": [HumanMessage("hi", id="h1")]}, stream_modes=STREAMED)
 def messages_sent_straight_to_the_reader(recorder: Recorder) -> Built:
     def speak(state: MessagesState) -> dict[str, Any]:
+        time.sleep(INSTANT)
         return {"messages": [AIMessage("one", id="m1"), AIMessage("two")]}
 
     def speak_again(state: MessagesState) -> dict[str, Any]:
+        time.sleep(INSTANT)
         return {"messages": [AIMessage("three")]}
 
     builder = StateGraph(MessagesState)
@@ -234,9 +235,11 @@ def a_tool_that_fails(recorder: Recorder) -> Built:
 @case(input={"topic": "lamps", "messages": []}, output={"text": json.dumps({"topic": "lamps"})})
 def a_node_that_serializes_the_state(recorder: Recorder) -> Built:
     def style(state: Report) -> Report:
+        time.sleep(INSTANT)
         return {"style": state["topic"]}
 
     def serialize(state: Report) -> Report:
+        time.sleep(INSTANT)
         return {"text": json.dumps({key: value for key, value in state.items() if key == "topic"})}
 
     builder = StateGraph(Report)

@@ -8,29 +8,21 @@ from typing import Any
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from optiflow import api
 from optiflow.optimizations.base import Decision
-
-try:
-    from optiflow import api
-    from optiflow.optimizations.registry import available
-
-    ARMS: tuple[str, ...] = ("none", *available(), "safe", "all")
-except ImportError:
-    api = None
-    ARMS = ("none",)
+from optiflow.optimizations.registry import available
 
 __all__ = ["ARMS", "build", "decisions"]
+
+ARMS: tuple[str, ...] = ("none", *available(), "safe", "all")
+"""A toggle joins by being registered."""
 
 
 def build(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> CompiledStateGraph:
     """Compile a graph as one arm does."""
-    if api is None:
-        return builder.compile(**options)
     return api.compile(builder, arm, **options)
 
 
 def decisions(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> tuple[Decision, ...]:
-    """What the toggles of one arm decided about a graph."""
-    if api is None:
-        return ()
+    """What the toggles of one arm decide about a graph."""
     return api.explain(builder.compile(**options), arm)

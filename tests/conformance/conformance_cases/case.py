@@ -11,11 +11,14 @@ from langgraph.graph import StateGraph
 
 from optiflow.analysis.equivalence import Mode, Observer, Recorder
 
-__all__ = ["ASYNC", "CASES", "EVERY", "SYNC", "Built", "Case", "case"]
+__all__ = ["ASYNC", "CASES", "EVERY", "INSTANT", "SYNC", "Built", "Case", "case"]
 
 SYNC: tuple[Mode, ...] = ("invoke", "stream")
 ASYNC: tuple[Mode, ...] = ("ainvoke", "astream", "astream_events")
 EVERY: tuple[Mode, ...] = SYNC + ASYNC
+
+INSTANT = 0.0005
+"""A wait in seconds: a node that waits for something is worth an early start."""
 
 Built = StateGraph | tuple[StateGraph, Mapping[str, Any]]
 """A builder, alone or with the keywords of ``compile``."""

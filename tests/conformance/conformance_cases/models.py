@@ -1,50 +1,42 @@
-"""A chat model whose answer depends on the request alone, and which notes every request."""
+"""A chat model whose answer depends on the request alone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from conformance_cases.case import INSTANT
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
-
-from optiflow.analysis.equivalence import Recorder
 
 __all__ = ["EchoModel"]
 
 
-def echo(messages: Sequence[BaseMessage]) -> AIMessage:
-    """Say what was said last."""
-    return AIMessage(f"heard: {messages[-1].text}")
-
-
 class EchoModel(BaseChatModel):
-    """Answers by a function of the messages, whole or word by word."""
+    """Answers by a function of the messages, whole or word by word, after a moment.
+
+    It keeps nothing, so the analysis may take it for what it is; requests are seen through callbacks.
+    """
 
     temperature: float = 0.0
     """A setting, to tell requests apart."""
 
-    _recorder: Recorder = PrivateAttr()
-    _answer: Callable[[Sequence[BaseMessage]], AIMessage] = PrivateAttr()
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        answer: Callable[[Sequence[BaseMessage]], AIMessage] = echo,
-        **settings: Any,
-    ) -> None:
-        super().__init__(**settings)
-        self._recorder = recorder
-        self._answer = answer
+    def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
+        """Say what was said last."""
+        return AIMessage(f"heard: {messages[-1].text}")
 
     @property
     def _llm_type(self) -> str:
         return "echo"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"temperature": self.temperature}
 
     def bind_tools(self, tools: Sequence[Any], **settings: Any) -> Any:
         """Take the tools' names as a setting."""
@@ -57,8 +49,8 @@ class EchoModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **settings: Any,
     ) -> ChatResult:
-        self._recorder.model_request(messages, {"temperature": self.temperature, "stop": stop, **settings})
-        return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])
+        time.sleep(INSTANT)
+        return ChatResult(generations=[ChatGeneration(message=self.answer(messages))])
 
     def _stream(
         self,
@@ -67,8 +59,8 @@ class EchoModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **settings: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        self._recorder.model_request(messages, {"temperature": self.temperature, "stop": stop, **settings})
-        answer = self._answer(messages)
+        time.sleep(INSTANT)
+        answer = self.answer(messages)
         calls = [
             tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=place)
             for place, call in enumerate(answer.tool_calls)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +52,10 @@ def construct(case: Case, recorder: Recorder) -> tuple[StateGraph, Mapping[str, 
 def play(case: Case, way: Way, compiled: Any, recorder: Recorder) -> Observation:
     """Do what the case does and see what happens.
 
-    Nothing listens to callbacks where only results are asked for: graphs take shorter paths then.
+    Nothing listens to callbacks in a synchronous ``invoke``: graphs take shorter paths then. No work may be left
+    when a call has returned.
     """
+    loop = asyncio.new_event_loop()
     with Observer(
         compiled,
         mode=way.mode,
@@ -61,7 +65,10 @@ def play(case: Case, way: Way, compiled: Any, recorder: Recorder) -> Observation
         stream_modes=way.stream_modes,
         subgraphs=way.subgraphs,
         recorder=recorder,
-        callbacks="stream" in way.mode,
+        callbacks=way.mode != "invoke",
+        loop_factory=lambda: loop,
     ) as observer:
         case.play(observer)
+        assert not asyncio.all_tasks(loop)
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("optiflow:")]
         return observer.finish()

@@ -9,9 +9,8 @@ import operator
 import time
 from typing import Annotated, Any, Literal, TypedDict
 
-from conformance_cases.case import ASYNC, SYNC, Built, case
+from conformance_cases.case import ASYNC, INSTANT, Built, case
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, Send
 
 from optiflow.analysis.equivalence import Recorder
 
@@ -27,24 +26,29 @@ def step(name: str) -> Any:
     """A node that leaves its name on the trail."""
 
     def walk(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"trail": [name]}
 
     return walk
 
 
 def first(state: Path) -> Path:
+    time.sleep(INSTANT)
     return {"trail": ["first"]}
 
 
 def second(state: Path) -> Path:
+    time.sleep(INSTANT)
     return {"trail": ["second"]}
 
 
 def third(state: Path) -> Path:
+    time.sleep(INSTANT)
     return {"trail": ["third"], "note": f"saw {len(state['trail'])}"}
 
 
 def double(state: Path) -> Path:
+    time.sleep(INSTANT)
     return {"doubled": state["number"] * 2}
 
 
@@ -134,6 +138,7 @@ def two_branches_of_one_node(recorder: Recorder) -> Built:
 @case(input={"number": 0}, output={"number": 5, "trail": ["loop"] * 5})
 def a_loop(recorder: Recorder) -> Built:
     def count(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"number": state["number"] + 1, "trail": ["loop"]}
 
     builder = StateGraph(Path)
@@ -146,12 +151,15 @@ def a_loop(recorder: Recorder) -> Built:
 @case(input={"number": 1}, output={"number": 3, "doubled": 4, "note": "2 even"})
 def a_loop_around_a_chain(recorder: Recorder) -> Built:
     def count(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"number": state["number"] + 1}
 
     def describe(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"note": f"{state['number']} {'odd' if state['number'] % 2 else 'even'}"}
 
     def close(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"number": state["number"] + 1}
 
     builder = StateGraph(Path)
@@ -167,12 +175,15 @@ def a_loop_around_a_chain(recorder: Recorder) -> Built:
 @case(input={"number": 5}, output={"note": "10", "doubled": 10})
 def a_router_that_reads_what_the_chain_before_it_wrote(recorder: Recorder) -> Built:
     def unrelated(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"trail": ["unrelated"]}
 
     def big(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"note": str(state["doubled"])}
 
     def small(state: Path) -> Path:
+        time.sleep(INSTANT)
         return {"note": "small"}
 
     builder = StateGraph(Path)
@@ -247,156 +258,4 @@ def a_deferred_node_beside_a_chain(recorder: Recorder) -> Built:
     builder.add_node("deferred", step("deferred"), defer=True)
     for start, end in ((START, "a"), ("a", "deferred"), ("a", "b"), ("b", "c")):
         builder.add_edge(start, end)
-    return builder
-
-
-class Sums(TypedDict, total=False):
-    numbers: list[int]
-    parts: Annotated[list[int], operator.add]
-    total: int
-    number: int
-
-
-def map_reduce(worker: Any) -> StateGraph:
-    builder = StateGraph(Sums)
-    builder.add_node("plan", lambda state: {"numbers": [n * 10 for n in state["numbers"]]})
-    builder.add_node("worker", worker)
-    builder.add_node("total", lambda state: {"total": sum(state["parts"])})
-    builder.add_edge(START, "plan")
-    builder.add_conditional_edges(
-        "plan", lambda state: [Send("worker", {"number": n}) for n in state["numbers"]], ["worker"]
-    )
-    builder.add_edge("worker", "total")
-    return builder
-
-
-MAPPED = {"input": {"numbers": [1, 2, 3]}, "output": {"parts": [10, 20, 30], "total": 60}}
-
-
-@case(**MAPPED, concurrent=frozenset({"worker"}), config={"max_concurrency": 2})
-def send_maps_and_a_join_reduces(recorder: Recorder) -> Built:
-    def worker(state: Sums) -> Sums:
-        time.sleep(0.001 * (4 - state["number"] / 10))
-        return {"parts": [state["number"]]}
-
-    return map_reduce(worker)
-
-
-@case(**MAPPED, concurrent=frozenset({"worker"}), modes=ASYNC)
-def send_maps_asynchronously(recorder: Recorder) -> Built:
-    async def worker(state: Sums) -> Sums:
-        await asyncio.sleep(0.001 * (4 - state["number"] / 10))
-        return {"parts": [state["number"]]}
-
-    return map_reduce(worker)
-
-
-@case(
-    input={"numbers": [1, 2]},
-    output={"parts": [1, 2], "total": 3},
-    concurrent=frozenset({"worker"}),
-)
-def a_node_sends_by_command(recorder: Recorder) -> Built:
-    def plan(state: Sums) -> Command[Literal["worker"]]:
-        return Command(goto=[Send("worker", {"number": n}) for n in state["numbers"]], update={"total": 0})
-
-    builder = StateGraph(Sums)
-    builder.add_node("plan", plan)
-    builder.add_node("worker", lambda state: {"parts": [state["number"]]})
-    builder.add_node("total", lambda state: {"total": sum(state["parts"])}, defer=True)
-    builder.add_edge(START, "plan")
-    builder.add_edge("worker", "total")
-    return builder
-
-
-@case(input={"number": 3}, output={"trail": ["choose", "odd"], "note": "by command"})
-def command_goto_with_an_update(recorder: Recorder) -> Built:
-    def choose(state: Path) -> Command[Literal["odd", "even"]]:
-        return Command(goto=parity(state), update={"trail": ["choose"], "note": "by command"})
-
-    builder = StateGraph(Path)
-    builder.add_node("choose", choose)
-    builder.add_node("odd", step("odd"))
-    builder.add_node("even", step("even"))
-    builder.add_edge(START, "choose")
-    return builder
-
-
-@case(
-    input={"number": 3},
-    output={"trail": ["choose", "odd", "static"]},
-    concurrent=frozenset({"odd", "static"}),
-)
-def command_goto_beside_a_static_edge(recorder: Recorder) -> Built:
-    def choose(state: Path) -> Command:
-        return Command(goto="odd", update={"trail": ["choose"]})
-
-    builder = StateGraph(Path)
-    builder.add_node("choose", choose, destinations=("odd",))
-    builder.add_node("odd", step("odd"))
-    builder.add_node("static", step("static"))
-    builder.add_edge(START, "choose")
-    builder.add_edge("choose", "static")
-    return builder
-
-
-@case(input={"number": 1}, output={"number": 4, "trail": ["up", "up", "up", "done"]})
-def a_loop_by_commands(recorder: Recorder) -> Built:
-    def up(state: Path) -> Command[Literal["up", "done"]]:
-        number = state["number"] + 1
-        return Command(goto="up" if number < 4 else "done", update={"number": number, "trail": ["up"]})
-
-    builder = StateGraph(Path)
-    builder.add_node("up", up)
-    builder.add_node("done", step("done"))
-    builder.add_edge(START, "up")
-    return builder
-
-
-@case(input={"number": 2}, output={"trail": ["first"], "doubled": 4, "note": "c"})
-def a_node_that_returns_several_updates(recorder: Recorder) -> Built:
-    def several(state: Path) -> list[Any]:
-        return [{"trail": ["first"]}, Command(update={"note": "b"}), {"doubled": state["number"] * 2}]
-
-    def rename(state: Path) -> Path:
-        return {"note": "c"}
-
-    builder = StateGraph(Path)
-    builder.add_sequence([several, rename])
-    builder.add_edge(START, "several")
-    return builder
-
-
-@case(input={"number": 2}, output={"trail": ["first", "second", "third"], "note": "saw 2"})
-def a_chain_over_a_reducer_read_at_the_end(recorder: Recorder) -> Built:
-    builder = StateGraph(Path)
-    builder.add_sequence([first, second, third])
-    builder.add_edge(START, "first")
-    return builder
-
-
-@case(
-    input={"trail": []},
-    output={"trail": ["a", "b1", "c1", "b2", "c2", "d"]},
-    concurrent=frozenset({"b1", "b2", "c1", "c2"}),
-    modes=SYNC + ASYNC,
-)
-def two_chains_side_by_side(recorder: Recorder) -> Built:
-    builder = StateGraph(Path)
-    for name in ("a", "b1", "b2", "c1", "c2", "d"):
-        builder.add_node(name, step(name))
-    for start, end in ((START, "a"), ("a", "b1"), ("b1", "b2"), ("a", "c1"), ("c1", "c2")):
-        builder.add_edge(start, end)
-    builder.add_edge(["b2", "c2"], "d")
-    return builder
-
-
-@case(input={"number": 1}, output={"number": 1})
-def a_node_that_returns_nothing(recorder: Recorder) -> Built:
-    def quiet(state: Path) -> None:
-        recorder.effect("quiet ran", state["number"])
-
-    builder = StateGraph(Path)
-    builder.add_node("quiet", quiet)
-    builder.add_edge(START, "quiet")
     return builder

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
 
-from conformance_cases.case import ASYNC, EVERY, Built, case
+from conformance_cases.case import ASYNC, EVERY, INSTANT, Built, case
 from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnableParallel
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import START, StateGraph
@@ -37,10 +37,12 @@ def upper(state: Job) -> Job:
 
 
 def length(state: Job) -> Job:
+    time.sleep(INSTANT)
     return {"length": len(state["text"])}
 
 
 def note(state: Job) -> Job:
+    time.sleep(INSTANT)
     return {"note": f"{state['upper']} {state['length']}"}
 
 
@@ -129,6 +131,7 @@ def nodes_that_are_runnables(recorder: Recorder) -> Built:
 
 
 def scaled(state: Job, factor: int) -> Job:
+    time.sleep(INSTANT)
     return {"length": len(state["text"]) * factor}
 
 
@@ -138,6 +141,7 @@ def nodes_that_are_partials(recorder: Recorder) -> Built:
 
 
 def default_factor(state: Job, *, factor: int = 4) -> Job:
+    time.sleep(INSTANT)
     return {"length": len(state["text"]) * factor}
 
 
@@ -147,15 +151,18 @@ def nodes_with_default_arguments(recorder: Recorder) -> Built:
 
 
 def by_config(state: Job, config: RunnableConfig) -> Job:
+    time.sleep(INSTANT)
     return {"upper": f"{config['configurable']['user']}:{state['text']}"}
 
 
 def by_metadata(state: Job, config: RunnableConfig) -> Job:
+    time.sleep(INSTANT)
     metadata = config["metadata"]
     return {"note": f"{metadata['langgraph_node']} {metadata['langgraph_step']} {metadata['mine']}"}
 
 
 def by_ambient_config(state: Job) -> Job:
+    time.sleep(INSTANT)
     return {"length": len(get_config()["configurable"]["user"])}
 
 
@@ -175,10 +182,12 @@ class Context:
 
 
 def by_runtime(state: Job, runtime: Runtime[Context]) -> Job:
+    time.sleep(INSTANT)
     return {"upper": f"{runtime.context.user}:{state['text']}"}
 
 
 def by_ambient_runtime(state: Job) -> Job:
+    time.sleep(INSTANT)
     return {"length": len(state["text"]) * get_runtime(Context).context.factor}
 
 
@@ -188,17 +197,20 @@ def a_context_schema(recorder: Recorder) -> Built:
 
 
 def by_writer(state: Job, writer: StreamWriter) -> Job:
+    time.sleep(INSTANT)
     writer({"written": state["text"]})
     writer("twice")
     return {"upper": state["text"].upper()}
 
 
 def by_ambient_writer(state: Job) -> Job:
+    time.sleep(INSTANT)
     get_stream_writer()("ambient")
     return {"length": len(state["text"])}
 
 
 def by_runtime_writer(state: Job, runtime: Runtime) -> Job:
+    time.sleep(INSTANT)
     runtime.stream_writer(["runtime", state["upper"]])
     return {"note": "written"}
 
@@ -217,11 +229,13 @@ def put(state: Job, store: BaseStore) -> Job:
 
 
 def get(state: Job, *, store: BaseStore) -> Job:
+    time.sleep(INSTANT)
     item = store.get(("notes",), "text")
     return {"note": item.value["value"] if item else "MISSING"}
 
 
 def put_by_runtime(state: Job, runtime: Runtime) -> Job:
+    time.sleep(INSTANT)
     assert runtime.store is not None
     found = runtime.store.search(("notes",))
     return {"length": len(found)}
@@ -235,9 +249,11 @@ def nodes_that_share_a_store(recorder: Recorder) -> Built:
 @case(input=TEXT, output={"upper": "1", "note": "1"})
 def nodes_that_read_their_attempt(recorder: Recorder) -> Built:
     def first(state: Job, runtime: Runtime) -> Job:
+        time.sleep(INSTANT)
         return {"upper": str(runtime.execution_info.node_attempt)}
 
     def second(state: Job, runtime: Runtime) -> Job:
+        time.sleep(INSTANT)
         return {"note": str(runtime.execution_info.node_attempt)}
 
     return sequence(first, second)
@@ -266,6 +282,7 @@ def nodes_with_metadata(recorder: Recorder) -> Built:
 )
 def a_recursion_limit_in_a_chain(recorder: Recorder) -> Built:
     def count(state: Job) -> Job:
+        time.sleep(INSTANT)
         recorder.effect("counted")
         return {}
 
@@ -280,6 +297,7 @@ def a_recursion_limit_in_a_chain_that_could_overlap(recorder: Recorder) -> Built
 @case(input={"text": "hi", "length": 0}, failure="GraphRecursionError", config={"recursion_limit": 6})
 def a_recursion_limit_in_a_loop(recorder: Recorder) -> Built:
     def longer(state: Job) -> Job:
+        time.sleep(INSTANT)
         recorder.effect("longer", state["text"])
         return {"text": state["text"] + "."}
 

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import operator
+import time
 from typing import Annotated, Any, TypedDict
 
-from conformance_cases.case import ASYNC, Built, case
+from conformance_cases.case import ASYNC, INSTANT, Built, case
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -30,22 +31,27 @@ class Own(TypedDict, total=False):
 
 
 def upper(state: Shared) -> Shared:
+    time.sleep(INSTANT)
     return {"text": state["text"].upper(), "trail": ["upper"]}
 
 
 def exclaim(state: Shared) -> Shared:
+    time.sleep(INSTANT)
     return {"text": state["text"] + "!", "trail": ["exclaim"]}
 
 
 def measure(state: Own) -> Own:
+    time.sleep(INSTANT)
     return {"length": len(state["word"])}
 
 
 def double(state: Own) -> Own:
+    time.sleep(INSTANT)
     return {"doubled": state["length"] * 2}
 
 
 def sequence(state: Any, *nodes: Any) -> StateGraph:
+    time.sleep(INSTANT)
     builder = StateGraph(state)
     builder.add_sequence(nodes)
     name = nodes[0][0] if isinstance(nodes[0], tuple) else nodes[0].__name__
@@ -54,10 +60,12 @@ def sequence(state: Any, *nodes: Any) -> StateGraph:
 
 
 def before(state: Shared) -> Shared:
+    time.sleep(INSTANT)
     return {"trail": ["before"]}
 
 
 def after(state: Shared) -> Shared:
+    time.sleep(INSTANT)
     return {"trail": ["after"]}
 
 
@@ -115,6 +123,7 @@ class Wide(TypedDict, total=False):
 @case(input={"text": "hi", "word": "lamp"}, output={"text": "HI", "word": "lamp", "length": 4, "doubled": 8})
 def a_subgraph_that_sees_some_of_the_parents_keys(recorder: Recorder) -> Built:
     def shout(state: Wide) -> Wide:
+        time.sleep(INSTANT)
         return {"text": state["text"].upper()}
 
     inner = sequence(Own, measure, double).compile()
@@ -132,6 +141,7 @@ def a_command_to_the_parent(recorder: Recorder) -> Built:
         )
 
     def target(state: Shared) -> Shared:
+        time.sleep(INSTANT)
         return {"trail": ["target"]}
 
     child = StateGraph(Shared)
@@ -147,6 +157,7 @@ def a_command_to_the_parent(recorder: Recorder) -> Built:
 @case(input={"text": "hi", "trail": []}, resumes=("yes",), output={"text": "HI yes"}, stream_modes=STREAMED)
 def an_interrupt_in_a_subgraph(recorder: Recorder) -> Built:
     def ask(state: Shared) -> Shared:
+        time.sleep(INSTANT)
         recorder.effect("asked")
         return {"text": f"{state['text']} {interrupt('sure?')}"}
 
@@ -178,9 +189,11 @@ def a_subgraph_with_a_memory_of_its_own(recorder: Recorder) -> Built:
         trail: Annotated[list[str], lambda _, new: new]
 
     def remember(state: Memory) -> dict[str, Any]:
+        time.sleep(INSTANT)
         return {"seen": 1}
 
     def tell(state: Memory) -> dict[str, Any]:
+        time.sleep(INSTANT)
         return {"trail": [f"seen {state['seen']}"]}
 
     class Outer(TypedDict, total=False):

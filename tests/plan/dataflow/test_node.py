@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import operator
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -21,7 +18,6 @@ from langgraph.func import task
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy, interrupt
-from pydantic import BaseModel
 
 from optiflow.optimizations.parallel import Parallel, ParallelOptions
 from optiflow.plan.dataflow.node import ScheduledNode, install
@@ -425,7 +421,8 @@ class TestOtherGraphs:
         sent: list[Any] = []
         config: Any = {"configurable": {"__pregel_send": sent.extend}}
         await graph.nodes["b"].node.ainvoke({}, config)
-        assert [each async for each in graph.nodes["b"].node.astream({}, config)] is not None
+        async for _ in graph.nodes["b"].node.astream({}, config):
+            pass
         assert [key for key, _ in sent] == ["b", "b"]
 
     def test_a_node_without_work_is_no_node(self) -> None:

@@ -1,0 +1,96 @@
+"""Every benchmark runs and writes what it says it writes; no figure is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+_SMALL = "workflow.input.packages=[idna]"
+_FAST = ("model.latency.time_to_first_token_s=0.001", "model.latency.decode_tokens_per_s=1e6")
+
+
+def _run(folder: Path, script: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> tuple[dict[str, Any], str]:
+    """What a benchmark wrote, and what it printed."""
+    file = folder / "result.json"
+    done = subprocess.run(
+        [sys.executable, str(_BENCHMARKS / script), "--json", str(file), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in codes, done.stderr
+    result = json.loads(file.read_text(encoding="utf-8"))
+    assert {"python", "system", "processor", "cpus", "load_1min", "packages"} <= result["machine"].keys()
+    assert "host" not in result["machine"]
+    return result, done.stdout
+
+
+def _names(result: dict[str, Any]) -> list[str]:
+    for figure in result["figures"]:
+        assert (figure["met"] is None) == (figure["limit"] == ""), figure
+    return [figure["name"] for figure in result["figures"]]
+
+
+def test_micro(tmp_path: Path) -> None:
+    """The small parts, once each."""
+    result, printed = _run(tmp_path, "micro.py", "--repetitions", "1")
+    names = _names(result)
+    assert "filtered log call" in names
+    assert all(name in printed for name in names)
+
+
+@pytest.mark.slow
+def test_main_job(tmp_path: Path) -> None:
+    """Both arms, whole processes and memory over a few runs of a small input."""
+    result, printed = _run(tmp_path, "main_job.py", "--repetitions", "1", "--runs", "2", _SMALL)
+    names = _names(result)
+    assert "+opt=all runtime / baseline" in names
+    assert "process start to exit: --help" in names
+    assert all(name in printed for name in names)
+    assert result["runs"] == len(result["resident_mb"]) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "result.json"]
+
+
+@pytest.mark.slow
+def test_real_time(tmp_path: Path) -> None:
+    """Both arms on both clocks with a provider that answers at once; whether they agree is not the point."""
+    result, printed = _run(tmp_path, "real_time.py", _SMALL, *_FAST, codes=(0, 3))
+    assert list(result["arms"]) == ["baseline", "+opt=all"]
+    for arm in result["arms"].values():
+        assert arm["virtual"]["report"]["clock"] == "virtual"
+        assert arm["real"]["report"]["clock"] == "real"
+        assert arm["same_answer"]
+    assert (
+        result["arms"]["+opt=all"]["real"]["report"]["baseline_id"]
+        == (result["arms"]["baseline"]["real"]["report"]["record_id"])
+    )
+    assert "| `+opt=all` | real |" in printed
+
+
+def test_a_run_that_fails_is_told(tmp_path: Path) -> None:
+    """A wrong override ends the benchmark with what the run said."""
+    done = subprocess.run(
+        [sys.executable, str(_BENCHMARKS / "real_time.py"), "workflow.input.packages=[]"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ended with 2" in done.stderr
+
+
+@pytest.mark.parametrize(("value", "limit", "met"), [(0.2, "< 0.3", True), (0.3, "< 0.3", False), (1.0, "", None)])
+def test_limits_are_read(value: float, limit: str, met: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit's own text decides whether a figure meets it."""
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    from results import Figure
+
+    assert Figure("name", "s", value, limit).met is met

@@ -1,0 +1,283 @@
+"""What overlapping gains, in virtual time, and how it behaves when a run is cut short or a node lies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import pytest
+from conformance_cases.arms import build
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from optiflow.analysis.equivalence import Allowance, Recorder, first_difference, observe
+from optiflow.clock import VirtualClock, use_clock
+from optiflow.plan.declare import effects
+
+
+class State(TypedDict, total=False):
+    text: str
+    a: str
+    b: str
+    c: str
+    d: str
+    e: str
+    f: str
+
+
+async def node_a(state: State) -> State:
+    """Read the text."""
+    await asyncio.sleep(0.1)
+    return {"a": state["text"] + "a"}
+
+
+async def node_b(state: State) -> State:
+    """Read the text."""
+    await asyncio.sleep(0.1)
+    return {"b": state["text"] + "b"}
+
+
+async def node_c(state: State) -> State:
+    """Read the text."""
+    await asyncio.sleep(0.1)
+    return {"c": state["text"] + "c"}
+
+
+async def join(state: State) -> State:
+    """Read all three."""
+    return {"d": state["a"] + state["b"] + state["c"]}
+
+
+class Node:
+    """A node that is an object."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    async def __call__(self, state: State) -> dict[str, str]:
+        """Read the text."""
+        await asyncio.sleep(0.1)
+        return {self.key: state["text"] + self.key}
+
+
+async def long_a(state: State) -> State:
+    """Half a second on the text."""
+    await asyncio.sleep(0.5)
+    return {"a": state["text"] + "a"}
+
+
+async def after_a(state: State) -> State:
+    """Needs a."""
+    await asyncio.sleep(0.2)
+    return {"b": state["a"] + "b"}
+
+
+async def long_c(state: State) -> State:
+    """Needs nothing but the text."""
+    await asyncio.sleep(0.4)
+    return {"c": state["text"] + "c"}
+
+
+async def after_c(state: State) -> State:
+    """Needs c."""
+    await asyncio.sleep(0.5)
+    return {"d": state["c"] + "d"}
+
+
+async def short_e(state: State) -> State:
+    """Needs nothing but the text."""
+    await asyncio.sleep(0.1)
+    return {"e": state["text"] + "e"}
+
+
+async def after_all(state: State) -> State:
+    """Needs b, d and e."""
+    await asyncio.sleep(0.1)
+    return {"f": state["b"] + state["d"] + state["e"]}
+
+
+def chain(*nodes: Any) -> StateGraph:
+    """The nodes, one after another."""
+    builder = StateGraph(State)
+    builder.add_sequence([(f"node_{number}", node) for number, node in enumerate(nodes)])
+    builder.add_edge(START, "node_0")
+    return builder
+
+
+def seconds(graph: CompiledStateGraph, **config: Any) -> float:
+    """Virtual time that a run takes."""
+    clock = VirtualClock()
+    with use_clock(clock):
+        began = clock.time()
+        clock.run(graph.ainvoke({"text": "x"}, config))  # type: ignore[arg-type]
+        return clock.time() - began
+
+
+INDEPENDENT = {
+    "functions": (node_a, node_b, node_c, join),
+    "callable classes": (Node("a"), Node("b"), Node("c"), join),
+}
+MIXED = (long_a, after_a, long_c, after_c, short_e, after_all)
+
+
+@pytest.mark.parametrize("kind", INDEPENDENT)
+def test_independent_nodes_take_as_long_as_one(kind: str) -> None:
+    """Three nodes of 100 ms and a join: 100 ms instead of 300 ms, functions and callable classes alike."""
+    nodes = INDEPENDENT[kind]
+    assert seconds(build("none", chain(*nodes), {})) == pytest.approx(0.3, abs=0.02)
+    assert seconds(build("all", chain(*nodes), {})) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_mixed_chain_takes_its_critical_path() -> None:
+    """The longest way through what needs what: c, d and the last node, 1 s of 1.8 s."""
+    assert seconds(build("none", chain(*MIXED), {})) == pytest.approx(1.8, abs=0.02)
+    assert seconds(build("all", chain(*MIXED), {})) == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 1.8), (2, 1.0), (3, 1.0)])
+def test_a_runs_own_limit_is_kept(limit: int, expected: float) -> None:
+    """No more nodes work at once than the run allows, and no limit locks it up."""
+    assert seconds(build("all", chain(*MIXED), {}), max_concurrency=limit) == pytest.approx(expected, abs=0.02)
+
+
+def test_runs_of_one_graph_at_once_do_not_meet() -> None:
+    """Every run has its own early work."""
+    graph = build("all", chain(*MIXED), {})
+    plain = build("none", chain(*MIXED), {})
+
+    async def run(one: CompiledStateGraph) -> list[Any]:
+        return await asyncio.gather(*(one.ainvoke({"text": str(number)}) for number in range(20)))
+
+    clock = VirtualClock()
+    with use_clock(clock):
+        assert clock.run(run(graph)) == clock.run(run(plain))
+
+
+def test_an_abandoned_asynchronous_stream_leaves_nothing_behind() -> None:
+    """Early work ends with the run that started it."""
+
+    async def abandon() -> set[asyncio.Task[Any]]:
+        stream = build("all", chain(*MIXED), {}).astream({"text": "x"}, stream_mode="values")
+        await anext(stream)
+        await anext(stream)
+        await stream.aclose()
+        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+
+    clock = VirtualClock()
+    with use_clock(clock):
+        assert not clock.run(abandon())
+
+
+def test_an_abandoned_synchronous_stream_leaves_nothing_behind() -> None:
+    """The run waits for the threads that it started."""
+    ended: list[str] = []
+
+    @effects(reads=["text"], writes=["a"])
+    def first(state: State) -> State:
+        return {"a": "a"}
+
+    @effects(reads=["text"], writes=["b"])
+    def second(state: State) -> State:
+        time.sleep(0.01)
+        return {"b": "b"}
+
+    @effects(reads=["text"], writes=["c"])
+    def third(state: State) -> State:
+        time.sleep(0.02)
+        ended.append("third")
+        return {"c": "c"}
+
+    stream = build("all", chain(first, second, third), {}).stream({"text": "x"}, stream_mode="updates")
+    assert next(stream) == {"node_0": {"a": "a"}}
+    stream.close()  # type: ignore[attr-defined]
+    begun = len(ended)
+    time.sleep(0.03)
+    assert len(ended) == begun
+
+
+def liar(read: Callable[[State], Any], kept: list[str]) -> Callable[[State], State]:
+    """A node that says that it reads the text alone."""
+
+    @effects(reads=["text"], writes=["c"])
+    def node(state: State) -> State:
+        kept.append("begun")
+        return {"c": str(read(state))}
+
+    return node
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda state: state["b"],
+        lambda state: state.get("b"),
+        lambda state: "b" in state,
+        lambda state: {**state},
+        lambda state: dict(state),
+        lambda state: sorted(state.items()),
+        lambda state: len(state),
+        lambda state: list(state),
+        lambda state: [*state.values()],
+        lambda state: state | {},
+        lambda state: repr(state),
+        lambda state: state == {"text": "x", "a": "a", "b": "b"},
+        lambda state: state.copy(),
+        lambda state: state.setdefault("b", "missing"),
+        lambda state: state.pop("b", "missing"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+def test_a_node_that_reads_more_than_it_says_gets_the_right_value(read: Callable[[State], Any], mode: Any) -> None:
+    """It is stopped and runs in its turn."""
+
+    @effects(reads=["text"], writes=["a"])
+    def first(state: State) -> State:
+        time.sleep(0.002)
+        return {"a": "a"}
+
+    @effects(reads=["text"], writes=["b"])
+    def second(state: State) -> State:
+        time.sleep(0.002)
+        return {"b": "b"}
+
+    def graph(arm: str) -> CompiledStateGraph:
+        return build(arm, chain(first, second, liar(read, [])), {})
+
+    allow = Allowance(overlapped=frozenset({"node_1", "node_2"}))
+    baseline = observe(graph("none"), {"text": "x"}, mode=mode)
+    seen = observe(graph("all"), {"text": "x"}, mode=mode, recorder=Recorder())
+    assert baseline.turns[0].failure is None
+    assert first_difference(baseline, seen, allow=allow) is None
+
+
+def test_a_node_that_writes_more_than_it_says_is_believed_by_nobody() -> None:
+    """A reader of the key that was started on the old value starts again on the new one."""
+
+    @effects(reads=["text"], writes=["a"])
+    def first(state: State) -> State:
+        time.sleep(0.005)
+        return {"a": "a", "b": "also written"}
+
+    @effects(reads=["b"], writes=["c"])
+    def second(state: State) -> State:
+        time.sleep(0.001)
+        return {"c": state.get("b", "MISSING")}
+
+    assert build("all", chain(first, second), {}).invoke({"text": "x"})["c"] == "also written"
+
+
+@pytest.mark.parametrize("arm", ["safe", "all"])
+def test_what_a_graph_says_of_itself_stays(arm: str) -> None:
+    """Its class, name, drawing and schemas are plain LangGraph's."""
+    plain, optimized = (build(each, chain(*MIXED), {"name": "mine"}) for each in ("none", arm))
+    assert type(optimized).__name__ == type(plain).__name__ == "CompiledStateGraph"
+    assert isinstance(optimized, CompiledStateGraph)
+    assert optimized.get_name() == plain.get_name()
+    assert optimized.get_graph().draw_mermaid() == plain.get_graph().draw_mermaid()
+    assert optimized.get_graph().to_json() == plain.get_graph().to_json()
+    assert optimized.get_input_jsonschema() == plain.get_input_jsonschema()
+    assert optimized.get_output_jsonschema() == plain.get_output_jsonschema()
+    assert optimized.stream_channels_list == plain.stream_channels_list
+    assert list(optimized.nodes) == list(plain.nodes)
