@@ -2,7 +2,8 @@
 
 Calls that wait (sleeping, files, sockets, locks, SQLite) are found by ``blockbuster``, told here to let
 everything pass and only to say what it saw. Work of one's own that holds the loop is found by timing every
-callback; a thread that wakes a few times per threshold looks where the loop is meanwhile.
+callback; a thread that wakes a few times per threshold looks where the loop is meanwhile. Time in which the
+loop's thread only stood in line for a processor is not counted, where the system tells it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from types import FrameType
 from typing import Any
 
 from optiflow.monitor.frames import Place, application_place, place_of_callback
 
-__all__ = ["BlockingMonitor", "BlockingPlace", "BlockingReport", "detect_blocking"]
+__all__ = ["BlockingMonitor", "BlockingPlace", "BlockingReport", "detect_blocking", "queued_s"]
 
 COMPUTING = "computing"
 """Stands for the name of the call where a callback held the loop without calling anything that waits."""
@@ -113,6 +115,10 @@ class _Holding:
     """A callback that holds a loop now."""
 
     started: float
+    native_id: int
+    """The system's id of the loop's thread."""
+    queued_s: float = 0.0
+    """Seconds of it, as far as the watchdog has seen, in which the thread was ready but had no processor."""
     noted: list[Place] = field(default_factory=list)
     """Where it was noted to wait."""
     place: Place | None = None
@@ -128,6 +134,8 @@ class _Detector:
         self._lock = threading.Lock()
         self._monitors: tuple[BlockingMonitor, ...] = ()
         self._holding: dict[int, _Holding] = {}
+        self._queued: dict[int, float] = {}
+        """Seconds that each loop's thread had waited for a processor when the watchdog last looked, by native id."""
         self._installed = ExitStack()
 
     def add(self, monitor: BlockingMonitor) -> None:
@@ -145,6 +153,7 @@ class _Detector:
             self._monitors = tuple(other for other in self._monitors if other is not monitor)
             if not self._monitors:
                 self._installed.close()
+                self._queued.clear()
 
     def _waiting_call(self, call: str, frame: FrameType | None) -> None:
         place = application_place(frame)
@@ -162,12 +171,14 @@ class _Detector:
 
         def timed_run(handle: asyncio.Handle) -> None:
             thread = threading.get_ident()
-            holding = self._holding[thread] = _Holding(perf_counter())
+            holding = self._holding[thread] = _Holding(perf_counter(), threading.get_native_id())
             try:
                 run(handle)
             finally:
                 elapsed = perf_counter() - holding.started
                 self._holding.pop(thread, None)
+                # On a busy machine a thread stands in line for a processor: that is not the callback's doing.
+                elapsed -= holding.queued_s
                 for monitor in self._monitors:
                     if elapsed > monitor.longest_s or elapsed >= monitor.threshold_s:
                         _note_callback(monitor, handle, holding, elapsed)
@@ -183,7 +194,7 @@ class _Detector:
         stop = threading.Event()
 
         def watch() -> None:
-            while not stop.wait(min((monitor.threshold_s for monitor in self._monitors), default=0.1) / 4):
+            while not stop.wait(min(self._threshold_s(), 1.0) / 4):
                 self._look()
 
         thread = threading.Thread(target=watch, name="optiflow-blocking-watchdog", daemon=True)
@@ -194,8 +205,16 @@ class _Detector:
             stop.set()
             thread.join()
 
+    def _threshold_s(self) -> float:
+        return min((monitor.threshold_s for monitor in self._monitors), default=float("inf"))
+
     def _look(self) -> None:
-        threshold = min((monitor.threshold_s for monitor in self._monitors), default=float("inf"))
+        threshold = self._threshold_s()
+        for holding in tuple(self._holding.values()):
+            queued = queued_s(holding.native_id)
+            if perf_counter() - holding.started < threshold / 4:
+                self._queued[holding.native_id] = queued
+            holding.queued_s = queued - self._queued.setdefault(holding.native_id, queued)
         for thread, holding in tuple(self._holding.items()):
             if holding.place is None and perf_counter() - holding.started >= threshold / 2:
                 frame = sys._current_frames().get(thread)
@@ -204,6 +223,19 @@ class _Detector:
                 if self._holding.get(thread) is holding:
                     holding.place = place
                     holding.ignored = place is None
+
+
+def queued_s(native_id: int) -> float:
+    """Seconds that a thread of this process has been ready to run and waited for a processor, as Linux counts them.
+
+    Returns:
+        0 where the system does not tell, and for a thread that has ended.
+    """
+    try:
+        text = Path(f"/proc/self/task/{native_id}/schedstat").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(text.split()[1]) / 1e9
 
 
 def _note_callback(monitor: BlockingMonitor, handle: asyncio.Handle, holding: _Holding, elapsed_s: float) -> None:

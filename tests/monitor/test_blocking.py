@@ -18,6 +18,7 @@ import blockbuster
 import pytest
 
 from optiflow import log
+from optiflow.monitor import blocking
 from optiflow.monitor.blocking import COMPUTING, BlockingReport, detect_blocking
 
 WATCHED = (io.TextIOWrapper, io.BufferedReader, socket.socket, sqlite3.Cursor, sqlite3.Connection, LockType)
@@ -220,3 +221,24 @@ async def test_a_failed_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
     with detect_blocking() as monitor:
         time.sleep(0)
     assert monitor.report().calls >= 1
+
+
+def test_standing_in_line_for_a_processor_is_not_blocking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the thread waited for a processor is taken off the time that its callback held the loop."""
+    waited = iter(range(0, 1000, 10))
+    monkeypatch.setattr(blocking, "queued_s", lambda _native: float(next(waited)))
+
+    async def hold() -> None:
+        deadline = time.perf_counter() + 0.3
+        while time.perf_counter() < deadline:
+            pass
+
+    with detect_blocking(threshold_s=0.1) as monitor:
+        asyncio.run(hold())
+    assert monitor.report().calls == 0
+
+
+def test_the_system_tells_how_long_a_thread_stood_in_line() -> None:
+    """Never negative, and nothing for a thread that does not exist."""
+    assert blocking.queued_s(threading.get_native_id()) >= 0
+    assert blocking.queued_s(2**30) == 0
