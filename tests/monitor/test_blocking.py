@@ -225,13 +225,19 @@ async def test_a_failed_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_standing_in_line_for_a_processor_is_not_blocking(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the thread waited for a processor is taken off the time that its callback held the loop."""
-    waited = iter(range(0, 1000, 10))
-    monkeypatch.setattr(blocking, "queued_s", lambda _native: float(next(waited)))
+    looks = 0
+
+    def queued(_native: int) -> float:
+        nonlocal looks
+        looks += 1
+        return 100.0 * looks
+
+    monkeypatch.setattr(blocking, "queued_s", queued)
 
     async def hold() -> None:
-        deadline = time.perf_counter() + 0.3
-        while time.perf_counter() < deadline:
-            pass
+        start = time.perf_counter()
+        while looks < 3 or time.perf_counter() < start + 0.15:
+            time.perf_counter()
 
     with detect_blocking(threshold_s=0.1) as monitor:
         asyncio.run(hold())
