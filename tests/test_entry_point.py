@@ -41,7 +41,7 @@ def installed(tmp_path: Path) -> Path:
 
 def _run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "optiflow", "workflow.input.packages=[idna]", *arguments],
+        [sys.executable, "-m", "optiflow", *arguments, "workflow.input.packages=[idna]"],
         cwd=site.parent,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,

@@ -121,7 +121,7 @@ def test_a_run_leaves_a_whole_record(store: RecordStore) -> None:
     assert record.error is record.traceback is None
     assert record.effects is not None
     assert {span.node for span in record.nodes} <= record.effects.keys()
-    assert record.deciding == ("grader",)
+    assert record.deciding == ("revision",)
     assert record.statistics.keys() == set(record.toggles_on)
     assert {decision.toggle for decision in record.decisions} >= {"parallel"}
 
@@ -214,7 +214,7 @@ def test_a_function_may_be_the_graph(store: RecordStore, graph_file: Path) -> No
 def test_a_failing_node_is_named(store: RecordStore, graph_file: Path) -> None:
     """The node that ended the run, not one that failed before and was repeated; the record has the traceback."""
     job = prepare(_config(graph_file, 'raise RuntimeError("no\\nanswer")'))
-    with pytest.raises(RunFailedError, match="^node 'final' failed: RuntimeError: no\nanswer") as caught:
+    with pytest.raises(RunFailedError, match=r"^node 'final' failed: RuntimeError: no\nanswer") as caught:
         execute(job, store)
     record = _only(store)
     assert record.record_id in str(caught.value)
@@ -230,7 +230,7 @@ def test_a_failing_node_is_named(store: RecordStore, graph_file: Path) -> None:
 
 def test_our_own_errors_keep_their_kind(store: RecordStore, graph_file: Path) -> None:
     """What OptiFlow raises inside a node is raised as it is, and marked failed all the same."""
-    with pytest.raises(ProviderError, match="^silent"):
+    with pytest.raises(ProviderError, match=r"^silent"):
         execute(prepare(_config(graph_file, 'raise ProviderError("silent")')), store)
     record = _only(store)
     assert record.status == "failed"
@@ -246,7 +246,7 @@ def test_a_graph_that_fails_outside_of_its_nodes(store: RecordStore, graph_file:
 
 def test_ctrl_c_marks_the_record(store: RecordStore, graph_file: Path) -> None:
     """The record says interrupted, and keeps what was measured until then."""
-    with pytest.raises(RunInterruptedError, match="interrupted; the record [0-9a-f]{32} says so"):
+    with pytest.raises(RunInterruptedError, match=r"interrupted; the record [0-9a-f]{32} says so"):
         execute(prepare(_config(graph_file, "raise KeyboardInterrupt")), store)
     record = _only(store)
     assert record.status == "interrupted"

@@ -150,7 +150,7 @@ def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
 
 
 def _wrong_flag(message: str) -> NoReturn:
-    raise ConfigurationError(f"{message}; --help lists the flags")
+    raise ConfigurationError(f"{message}; --help lists the flags, which stand before all overrides")
 
 
 @contextmanager

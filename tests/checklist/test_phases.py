@@ -1,4 +1,4 @@
-"""The checklist's phases, each on its own operation. What they find depends on the machine, so no timing is asserted."""
+"""The checklist's phases, each on its own operation; timings depend on the machine, so none is asserted."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_rolled_back_it_is_the_baseline_again(check: Check) -> None:
         "Performance back to baseline",
     ]
     assert all(line.passed for text, line in lines.items() if text != "Performance back to baseline")
-    assert list(check("rollback"))[0].startswith("Rollback of every toggle")
+    assert next(iter(check("rollback"))).startswith("Rollback of every toggle")
 
 
 @pytest.mark.usefixtures("slow_to_fast")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from optiflow.checklist import phases
 from optiflow.checklist.lines import Line
 from optiflow.checklist.phases import PHASES, Context
 from optiflow.log import get_logger
@@ -24,7 +23,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Context]]:
         context.say("working on it")
         return [Line(f"{name} works", name != "memory", "1 of 1")]
 
-    monkeypatch.setattr(phases, "check_phase", check)
+    monkeypatch.setattr("optiflow.cli.phase.check_phase", check)
     return seen
 
 
@@ -63,7 +62,7 @@ def test_overrides_and_level_reach_the_phase(optiflow, checked, arguments: tuple
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "no phase named; usage: python -m optiflow phase"),
+        ((), "no phase named; phase --help lists them"),
         (("qick",), "'qick' is no phase of the checklist; did you mean 'quick'?"),
         (("quick", "--frob"), "'--frob' is no phase of the checklist; known: all, async_tokens"),
         (("quick", "--log-level"), "--log-level '' is no level; known: CRITICAL, DEBUG"),

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -151,7 +152,7 @@ class Observer:
         state: Json = None
         checkpoints: tuple[CheckpointView, ...] = ()
         if self._keeps_state:
-            state = snapshot_value(self._state(), self._given)
+            state = self._final_state()
             checkpoints = checkpoint_views(self._history(), self._given)
         recorder = self._recorder
         return Observation(tuple(self._turns), recorder.model_requests, recorder.effects, state, checkpoints)
@@ -208,10 +209,15 @@ class Observer:
             stream.read(item, self._subgraphs)
         return stream.output
 
-    def _state(self) -> StateSnapshot:
-        if self._runner is None:
-            return self._graph.get_state(self._config, subgraphs=True)
-        return self._runner.run(self._graph.aget_state(self._config, subgraphs=True))
+    def _final_state(self) -> Json:
+        try:
+            if self._runner is None:
+                snapshot = self._graph.get_state(self._config, subgraphs=True)
+            else:
+                snapshot = self._runner.run(self._graph.aget_state(self._config, subgraphs=True))
+        except Exception as error:  # noqa: BLE001 - a state that can't be read, as after a conflict of writes, is an observation
+            return {"failure": asdict(self._failure(error))}
+        return snapshot_value(snapshot, self._given)
 
     def _history(self) -> list[StateSnapshot]:
         if self._runner is None:

@@ -171,6 +171,23 @@ def test_states_of_interrupted_subgraphs_are_seen() -> None:
 
 
 @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+def test_a_state_that_can_not_be_read_is_an_observation(mode: Mode) -> None:
+    """Two nodes wrote one key at once: LangGraph raises whenever the state is asked for."""
+
+    def also(state: State) -> State:
+        return {"x": 0}
+
+    builder = StateGraph(State)
+    for node in (a, also):
+        builder.add_node(node)
+        builder.add_edge(START, node.__name__)
+    seen = observe(builder.compile(checkpointer=InMemorySaver()), {"x": 1}, mode=mode)
+    assert isinstance(seen.state, dict)
+    failure: Any = seen.state["failure"]
+    assert failure["type"] == "langgraph.errors.InvalidUpdateError"
+
+
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 def test_time_travel(mode: Mode) -> None:
     """A thread can be changed, gone on with and replayed from any checkpoint."""
     with Observer(graph(a, fails, checkpointer=InMemorySaver()), mode=mode) as observer:
