@@ -220,7 +220,7 @@ def test_signals_are_as_without_us(run: Run) -> None:
 @pytest.mark.parametrize(
     ("argv", "problem"),
     [
-        ([], r"exec: no command; usage: python -m optiflow exec \[--strict\] \[OVERRIDE ...\] -- COMMAND \[ARGUMENT ...\]"),
+        ([], r"exec: no command; usage: python -m optiflow exec \[--strict\] \[OVERRIDE"),
         (["+opt=all", "--"], "exec: no command"),
         (["+opt=all", "python", "app.py"], "exec: no command"),
         (["--", "no-such-program"], "exec: 'no-such-program' is no program that can be started"),

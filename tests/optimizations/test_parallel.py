@@ -14,7 +14,9 @@ import pytest
 from langgraph.cache.memory import InMemoryCache
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import CachePolicy, Command, RetryPolicy, Send
+from pydantic import ValidationError
 
+from optiflow.batching import process_prompts
 from optiflow.optimizations.base import Decision
 from optiflow.optimizations.parallel import Parallel, ParallelOptions
 from optiflow.plan.effects import Effects
@@ -418,3 +420,30 @@ class TestTheRivalsTable:
         graph, _ = optimize(builder, declared(start=("", "a"), left=("", "b"), right=("", "c")))
         assert await graph.ainvoke({}) == {"a": 1, "c": 1}
         assert tracker.calls == {"start": 1, "right": 1}
+
+
+def test_batches_are_concurrent_while_the_toggle_is_active() -> None:
+    """Around the run, prompts of a batch are asked at once, up to the toggle's limit."""
+    tracker = Tracker()
+
+    async def ask(prompt: str) -> str:
+        tracker.enter(prompt)
+        await asyncio.sleep(0.001)
+        tracker.leave()
+        return prompt.upper()
+
+    async def main() -> list[str]:
+        return [outcome.result() for outcome in await process_prompts(["a", "b", "c"], ask)]
+
+    with Parallel(ParallelOptions(max_concurrency=2)).activate() as statistics:
+        assert asyncio.run(main()) == ["A", "B", "C"]
+    assert tracker.most == 2
+    assert statistics()
+
+
+def test_options_are_checked() -> None:
+    """At least one node at a time, and no unknown options."""
+    with pytest.raises(ValidationError, match="max_concurrency"):
+        ParallelOptions(max_concurrency=0)
+    with pytest.raises(ValidationError, match="speed"):
+        ParallelOptions(speed=2)  # type: ignore[call-arg]

@@ -9,10 +9,20 @@ from functools import cache
 from typing import Any, NoReturn, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph._internal._runnable import RunnableCallable
 
 from optiflow.plan.dataflow.seam import NotAheadError
 
-__all__ = ["Guard", "guarded"]
+__all__ = ["Guard", "can_guard", "guarded"]
+
+
+def can_guard(proc: Any) -> bool:
+    """Whether only the node itself will look at the state it is given.
+
+    A Runnable as a node shows its input to callback handlers, which look at all of it.
+    """
+    first = getattr(proc, "steps", [None])[0]
+    return isinstance(first, RunnableCallable) and not first.trace
 
 
 def guarded(proc: Any, guard: Guard) -> Any:
@@ -124,6 +134,9 @@ def _guarded_class(cls: Any) -> type:
             guard.trip(repr(name))
         if name in _WHOLE_ATTRIBUTES:
             guard.trip(_WHOLE)
+        if name == "__class__":
+            # So that a dataclass compares its fields, of which one may be withheld.
+            return cls
         return cls.__getattribute__(self, name)
 
     # The class keeps its name, so that what a node logs or prints of its state looks the same.

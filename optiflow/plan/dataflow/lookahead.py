@@ -12,7 +12,7 @@ from langgraph.errors import GraphBubbleUp
 
 from optiflow.plan.dataflow import seam
 from optiflow.plan.dataflow.folding import CannotFoldError, fold, same
-from optiflow.plan.dataflow.guard import Guard, guarded
+from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
 
 if TYPE_CHECKING:
     from langgraph.channels.base import BaseChannel
@@ -183,6 +183,8 @@ class Lookahead:
             except CannotFoldError:
                 return None
         withheld = ((written.keys() | schedule.fleeting) - stage.reads).intersection(node.channels)
+        if withheld and not can_guard(node.node):
+            return None
         if node.mapper is None:
             view.update((key, seam.empty_channel()) for key in withheld)
         seen = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])

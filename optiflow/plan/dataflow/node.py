@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import copy
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
@@ -30,10 +30,11 @@ class ScheduledNode(Runnable[Any, Any]):
         self._node = name
         self._schedule = schedule
         self._nodes = nodes
-        inner = nodes[name].node
-        if inner is None:
-            raise TypeError(f"node {name!r} has no work to schedule")
-        self._inner = inner
+
+    @property
+    def _inner(self) -> Runnable[Any, Any]:
+        # Put together on first use, as LangGraph does it; a node of a StateGraph always has something to do.
+        return cast("Runnable[Any, Any]", self._nodes[self._node].node)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in a synchronous run."""

@@ -13,6 +13,7 @@ from optiflow.optimizations.base import Decision
 from optiflow.plan.dataflow.folding import stable
 from optiflow.plan.dataflow.reducers import is_pure_reducer
 from optiflow.plan.dataflow.schedule import Schedule, Stage
+from optiflow.plan.dataflow.seam import is_known_langgraph
 from optiflow.plan.schema import hidden_readers
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
         The plan with a schedule where one gains anything, and one decision for every node.
     """
     plan, inner = _overlap_subgraphs(plan, toggle, max_concurrency, prefix)
-    if plan.compiled is not None and plan.compiled.step_timeout is not None:
-        why = "the graph limits the time of a step, which a head start would stretch"
+    why = _why_not_at_all(plan)
+    if why is not None:
         return plan.decide(*inner, *(Decision(toggle, prefix + name, "refused", why) for name in plan.nodes))
     successor = _certain_successors(plan)
     chained = _worth_a_look(plan, successor)
+    in_chain = successor.keys() | successor.values()
     refusals = {
-        name: _why_not_early(plan, node) if name in chained else _why_no_chain(name in successor, node)
+        name: _why_not_early(plan, node) if name in chained else _why_no_chain(name in in_chain, node)
         for name, node in plan.nodes.items()
     }
     stages = {
@@ -81,6 +83,14 @@ def _overlap_subgraphs(
             if rewritten.finishers != sub.finishers:
                 plan = plan.with_node(replace(node, subgraph=rewritten))
     return plan, decisions
+
+
+def _why_not_at_all(plan: GraphPlan) -> str | None:
+    if not is_known_langgraph():
+        return "this version of LangGraph prepares its tasks in a way that is not known"
+    if plan.compiled is not None and plan.compiled.step_timeout is not None:
+        return "the graph limits the time of a step, which a head start would stretch"
+    return None
 
 
 def _certain_successors(plan: GraphPlan) -> Mapping[str, str]:

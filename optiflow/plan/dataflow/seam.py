@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +44,7 @@ __all__ = [
     "attached",
     "current_seat",
     "empty_channel",
+    "is_known_langgraph",
     "prepare",
     "run",
     "send",
@@ -52,6 +54,20 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_NEEDED = (
+    "cache", "cache_policy", "channels", "checkpoint", "checkpointer", "config", "interrupt_after", "interrupt_before",
+    "managed", "manager", "step", "stop", "store", "submit", "tasks",
+)  # fmt: skip
+"""What is asked of a loop."""
+
+_PREPARING = frozenset(
+    {
+        "cache_policy", "channels", "checkpoint", "checkpointer", "config", "for_execution", "managed", "manager",
+        "pending_writes", "processes", "retry_policy", "step", "stop", "store",
+    }
+)  # fmt: skip
+"""What LangGraph's preparation of tasks has to take."""
 
 
 class NotAheadError(BaseException):
@@ -102,6 +118,11 @@ def _listed(name: str, breakpoints: Any) -> bool:
     return breakpoints == "*" or name in breakpoints
 
 
+def is_known_langgraph() -> bool:
+    """Whether tasks can be prepared ahead with the LangGraph that is installed."""
+    return signature(prepare_next_tasks).parameters.keys() >= _PREPARING
+
+
 def current_seat(config: RunnableConfig) -> Seat | None:
     """Find the loop that runs a node, or None where LangGraph is not built as expected."""
     configurable = config.get(CONF, {})
@@ -113,7 +134,7 @@ def current_seat(config: RunnableConfig) -> Seat | None:
         call = (call.__closure__ or ())[call.__code__.co_freevars.index("call")].cell_contents
     loop = getattr(call.keywords.get("schedule_task"), "__self__", None)
     task = getattr(loop, "tasks", {}).get(configurable.get(CONFIG_KEY_TASK_ID))
-    if loop is None or task is None:
+    if loop is None or task is None or not all(hasattr(loop, name) for name in _NEEDED):
         return None
     return Seat(
         loop=loop,

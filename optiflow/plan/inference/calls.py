@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from optiflow.plan.inference import results, runnables
-from optiflow.plan.inference.classes import is_users, only_stores
+from optiflow.plan.inference.classes import is_plain, is_users, only_stores
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.knowledge import (
     MUTATORS,
@@ -29,6 +29,7 @@ from optiflow.plan.inference.knowledge import (
     varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
+from optiflow.plan.inference.operators import ANY, hidden_operator
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
 
 if TYPE_CHECKING:
@@ -36,26 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
-_HARMLESS = (
-    str,
-    bytes,
-    int,
-    float,
-    bool,
-    complex,
-    list,
-    tuple,
-    dict,
-    set,
-    frozenset,
-    range,
-    enum.Enum,
-    type,
-    type(None),
-)
-_HARMLESS_MODULES = frozenset(
-    {"builtins", "datetime", "decimal", "fractions", "re", "typing", "types", "uuid", "pathlib"}
-)
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
@@ -249,7 +230,7 @@ class Calls(Objects):
         if isinstance(owner, type) and is_pure(owner):
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
-            return fresh(owner)
+            return results.of_pure(owner, (), ())
         asked = runnables.asked(owner, name)
         if asked:
             answer = self.answer(owner)
@@ -275,6 +256,9 @@ class Calls(Objects):
             return Value("data", fresh=True, typ=cls, shapes=built(*arguments.named).shapes)
         init = inspect.getattr_static(cls, "__init__", None)
         made = fresh(cls)
+        # An error is made to be raised: the run ends with it.
+        if issubclass(cls, BaseException) or (init is object.__init__ and cls.__new__ is object.__new__):
+            return made
         if isinstance(init, FunctionType) and type(cls) is type and cls.__new__ is object.__new__:
             self.call_function(init, arguments, made, frame, node)
             return made
@@ -295,15 +279,10 @@ class Calls(Objects):
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, FunctionType | MethodType | functools.partial):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind == "object" and not _is_plain(value.obj):
+            elif value.kind == "object" and not is_plain(value.obj):
                 raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
-
-
-def _is_plain(obj: Any) -> bool:
-    """Whether looking at an object, even by iterating or printing it, can change nothing."""
-    if hasattr(type(obj), "__next__"):
-        return False
-    return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or runnables.is_runnable(obj)
+            elif hidden := hidden_operator(value, ANY):
+                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
 
 
 def _parameters(code: Any) -> int:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dis
+import enum
 import functools
 import inspect
 import sysconfig
 from dataclasses import is_dataclass
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
+from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.schema import hidden_readers
 
-__all__ = ["changing_attributes", "is_message", "is_users", "only_stores"]
+__all__ = ["changing_attributes", "is_message", "is_plain", "is_users", "only_stores"]
 
+_HARMLESS = (
+    str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset, range, enum.Enum, type, type(None),
+    ModuleType,
+)  # fmt: skip
+_HARMLESS_MODULES = frozenset(
+    {"builtins", "datetime", "decimal", "fractions", "re", "typing", "types", "uuid", "pathlib"}
+)
 _LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -26,6 +35,13 @@ def is_users(function: Any) -> bool:
         return False
     file = function.__code__.co_filename
     return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
+
+
+def is_plain(obj: Any) -> bool:
+    """Whether looking at an object, even by iterating or printing it, can change nothing."""
+    if hasattr(type(obj), "__next__"):
+        return False
+    return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or is_runnable(obj)
 
 
 @functools.cache

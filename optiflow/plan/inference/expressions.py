@@ -7,6 +7,16 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from optiflow.plan.inference.operators import (
+    ARITHMETIC,
+    COMPARISON,
+    FORMATTING,
+    ITEM,
+    ITERATION,
+    MEMBERSHIP,
+    TRUTH,
+    hidden_operator,
+)
 from optiflow.plan.inference.values import (
     DATA,
     FRESH,
@@ -68,6 +78,16 @@ class Expressions(ABC):
             return DATA
         return value
 
+    def operate(self, value: Value, methods: tuple[str, ...], node: ast.AST) -> None:
+        """An operator is applied to a value; one that runs code of its own ends the analysis."""
+        hidden = hidden_operator(value, methods)
+        if hidden is not None:
+            self.give_up(node, f"uses {hidden}, which may do anything")
+
+    def test(self, node: ast.expr) -> None:
+        """An expression is asked for its truth."""
+        self.operate(self.use(node), TRUTH, node)
+
     def _on_constant(self, node: ast.Constant) -> Value:
         return known(node.value)
 
@@ -93,11 +113,12 @@ class Expressions(ABC):
         if node.format_spec is not None:
             self.eval(node.format_spec)
         value = self.use(node.value)
+        self.operate(value, FORMATTING, node)
         plain = node.format_spec is None and node.conversion == -1
         return value if plain else fresh(str)
 
     def _on_tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Value:
-        items = [self.use(e.value if isinstance(e, ast.Starred) else e) for e in node.elts]
+        items = [self.element(self.eval(e.value), e) if isinstance(e, ast.Starred) else self.use(e) for e in node.elts]
         starred = any(isinstance(e, ast.Starred) for e in node.elts)
         types = {_name(item.typ): item.typ for item in items}
         cls = {ast.Tuple: tuple, ast.List: list, ast.Set: set}[type(node)]
@@ -111,11 +132,16 @@ class Expressions(ABC):
         (shape,) = result.shapes
         for key, value in zip(node.keys, node.values, strict=True):
             inner = self.use(value)
+            if key is None:
+                self.operate(inner, ITERATION, node)
             shape.add(inner.keys if key is None else self.use(key).texts)
         return result
 
     def _on_binop(self, node: ast.BinOp) -> Value:
         left, right = self.use(node.left), self.use(node.right)
+        for value in (left, right):
+            # ``%`` prints what is put into a text.
+            self.operate(value, ARITHMETIC + FORMATTING if isinstance(node.op, ast.Mod) else ARITHMETIC, node)
         if isinstance(node.op, ast.BitOr):
             chained = self.analysis.chained(left, right)
             if chained is not None:
@@ -126,18 +152,26 @@ class Expressions(ABC):
 
     def _on_unaryop(self, node: ast.UnaryOp) -> Value:
         value = self.use(node.operand)
+        self.operate(value, TRUTH if isinstance(node.op, ast.Not) else ARITHMETIC, node)
         return fresh(bool if isinstance(node.op, ast.Not) else value.typ)
 
     def _on_boolop(self, node: ast.BoolOp) -> Value:
         value: Value | None = None
         for part in node.values:
-            value = join(value, self.eval(part))
+            operand = self.eval(part)
+            self.operate(operand, TRUTH, part)
+            value = join(value, operand)
         return value if value is not None else DATA
 
     def _on_compare(self, node: ast.Compare) -> Value:
         left = self.eval(node.left)
         for op, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.eval(comparator)
+            if isinstance(op, ast.In | ast.NotIn):
+                self.operate(right, MEMBERSHIP, node)
+            elif not isinstance(op, ast.Is | ast.IsNot):
+                self.operate(left, COMPARISON, node)
+                self.operate(right, COMPARISON, node)
             if right.kind == "state" and isinstance(op, ast.In | ast.NotIn) and left.texts is not None:
                 self.findings.read(*left.texts)
             elif "state" in (left.kind, right.kind) and not isinstance(op, ast.Is | ast.IsNot):
@@ -146,7 +180,7 @@ class Expressions(ABC):
         return fresh(bool)
 
     def _on_ifexp(self, node: ast.IfExp) -> Value:
-        self.use(node.test)
+        self.test(node.test)
         return join(self.eval(node.body), self.eval(node.orelse))
 
     def _on_lambda(self, node: ast.Lambda) -> Value:
@@ -167,6 +201,7 @@ class Expressions(ABC):
             return self.read_item(key, node)
         if owner.kind == "config":
             return self.analysis.config_item(key, self, node)
+        self.operate(owner, ITEM, node)
         if isinstance(node.slice, ast.Slice):
             # A slice of a built-in sequence is a new one; of anything else it may be a view.
             return Value("data", fresh=plain_class(owner.typ) in (list, tuple, str, bytes), typ=owner.typ)
@@ -221,7 +256,7 @@ class Expressions(ABC):
         for generator in generators:
             self.assign(generator.target, self.element(self.eval(generator.iter), generator.iter))
             for test in generator.ifs:
-                self.use(test)
+                self.test(test)
 
     def element(self, value: Value, node: ast.expr) -> Value:
         """What iterating over a value gives."""
@@ -242,6 +277,7 @@ class Expressions(ABC):
             return together if together is not None else FRESH
         if value.kind == "model":
             return data(value.typ)
+        self.operate(value, ITERATION, node)
         return replace(data(element_of(value.typ)), choices=value.keys)
 
     def _on_yield(self, node: ast.expr) -> Value:

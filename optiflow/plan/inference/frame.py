@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from optiflow.plan.inference.expressions import Expressions
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.operators import ARITHMETIC, ITEM
 from optiflow.plan.inference.values import DATA, FRESH, Value, fresh, join, known
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Frame(Expressions):
                 self.eval(part)
 
     def _do_assert(self, node: ast.Assert) -> None:
-        self.eval(node.test)
+        self.test(node.test)
         if node.msg is not None:
             self.eval(node.msg)
 
@@ -108,10 +109,12 @@ class Frame(Expressions):
 
     def _do_augassign(self, node: ast.AugAssign) -> None:
         operand = self.eval(node.value)
+        self.operate(operand, ARITHMETIC, node)
         if not isinstance(node.target, ast.Name):
             self.assign(node.target, operand)
             return
         before = self.look_up(node.target.id, node)
+        self.operate(before, ARITHMETIC, node)
         # ``+=`` changes a list in place, whoever made it.
         if not before.fresh and not _immutable(before):
             self.give_up(node, f"may change {node.target.id!r} in place, which it did not make")
@@ -125,7 +128,7 @@ class Frame(Expressions):
                 self.assign(target, DATA)
 
     def _do_if(self, node: ast.If) -> None:
-        self.eval(node.test)
+        self.test(node.test)
         self._branches(node.body, node.orelse)
 
     def _branches(self, *blocks: Sequence[ast.stmt]) -> None:
@@ -151,7 +154,7 @@ class Frame(Expressions):
 
     def _start_loop(self, node: ast.AST) -> None:
         if isinstance(node, ast.While):
-            self.eval(node.test)
+            self.test(node.test)
         elif isinstance(node, ast.For | ast.AsyncFor):
             self.assign(node.target, self.element(self.eval(node.iter), node.iter))
 
@@ -204,7 +207,7 @@ class Frame(Expressions):
                 if isinstance(name, str):
                     self.env[name] = DATA
             if case.guard is not None:
-                self.eval(case.guard)
+                self.test(case.guard)
             self.block(case.body)
             after.append(self.env)
         self.env = _joined(after)
@@ -264,6 +267,7 @@ class Frame(Expressions):
 
     def _set_item(self, target: ast.Subscript, value: Value) -> None:
         owner, key = self.eval(target.value), self.eval(target.slice)
+        self.operate(owner, ITEM, target)
         if owner.kind == "state":
             self.give_up(target, "changes its own copy of the state")
         if not owner.fresh:

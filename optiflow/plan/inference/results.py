@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import Runnable
+
 from optiflow.plan.inference.knowledge import MAKERS, Plain, pure_methods, qualified
-from optiflow.plan.inference.values import Value, built, data, fresh, plain_class, value_of
+from optiflow.plan.inference.values import Value, built, data, fresh, model, plain_class, value_of
 
 __all__ = ["of_method", "of_pure"]
 
@@ -51,5 +54,5 @@ def of_pure(obj: Any, values: Sequence[Value], named: Sequence[str]) -> Value:
     if name in ("gather",):
         return data()
     if isinstance(obj, type):
-        return fresh(obj)
+        return model(str if obj is StrOutputParser else None) if issubclass(obj, Runnable) else fresh(obj)
     return fresh() if name in ("deepcopy",) else data()

@@ -8,12 +8,13 @@ import json
 import operator
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypedDict
 
-from conformance_cases.case import ASYNC, EVERY, INSTANT, Built, case
-from conformance_cases.models import EchoModel
+from conformance_cases.case import ASYNC, INSTANT, Built, case
+from conformance_cases.models import EchoModel, StreamingEchoModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -21,6 +22,7 @@ from langgraph.prebuilt import ToolNode, create_react_agent, tools_condition
 from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from optiflow.analysis.equivalence import Observer, Recorder
+from optiflow.plan.declare import effects
 
 STREAMED = ("messages", ("messages", "updates"))
 
@@ -37,7 +39,7 @@ def fail(a: int) -> int:
     raise ValueError(f"can't do {a}")
 
 
-class Calculator(EchoModel):
+class Calculator(StreamingEchoModel):
     """Asks the tool for what the human wants, then tells the result."""
 
     def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
@@ -49,7 +51,7 @@ class Calculator(EchoModel):
         return AIMessage("let me see", tool_calls=calls)
 
 
-class Counting(EchoModel):
+class Counting(StreamingEchoModel):
     """Says how many messages there were."""
 
     def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
@@ -106,22 +108,24 @@ class Report(TypedDict, total=False):
     messages: Annotated[list[str], operator.add]
 
 
-def reporting(model: Any) -> StateGraph:
+def reporting(model: Any, vouch: Callable[..., Any] = effects) -> StateGraph:
+    @vouch(reads=["topic"], writes=["facts", "messages"])
     def find_facts(state: Report) -> Report:
-        return {
-            "facts": model.invoke([SystemMessage("Facts"), HumanMessage(state["topic"])]).text,
-            "messages": ["facts"],
-        }
+        said = model.invoke([SystemMessage("Facts"), HumanMessage(state["topic"])])
+        return {"facts": said.text, "messages": ["facts"]}
 
+    @vouch(reads=["topic"], writes=["style", "messages"])
     def find_style(state: Report) -> Report:
         return {"style": model.invoke(f"style for {state['topic']}").text, "messages": ["style"]}
 
+    @vouch(reads=["topic"], writes=["title", "messages"])
     def find_title(state: Report) -> Report:
         return {"title": model.invoke(f"title for {state['topic']}").text, "messages": ["title"]}
 
+    @vouch(reads=["facts", "style", "title"], writes=["text", "messages"])
     def write(state: Report) -> Report:
-        prompt = f"{state['facts']} / {state['style']} / {state['title']}"
-        return {"text": model.invoke(prompt).text, "messages": ["text"]}
+        said = model.invoke(f"{state['facts']} / {state['style']} / {state['title']}")
+        return {"text": said.text, "messages": ["text"]}
 
     builder = StateGraph(Report)
     builder.add_sequence([find_facts, find_style, find_title, write])
@@ -129,39 +133,53 @@ def reporting(model: Any) -> StateGraph:
     return builder
 
 
-REPORT = {
+def not_vouched(**_: object) -> Callable[[Any], Any]:
+    return lambda node: node
+
+
+REPORT: dict[str, Any] = {
     "input": {"topic": "lamps", "messages": []},
     "output": {
         "text": "heard: heard: lamps / heard: style for lamps / heard: title for lamps",
         "messages": ["facts", "style", "title", "text"],
     },
+    "applied": {"parallel": frozenset({"find_style", "find_title"})},
 }
 
 
-@case(**REPORT, stream_modes=STREAMED, modes=EVERY)
-def a_chain_of_independent_model_calls(recorder: Recorder) -> Built:
-    return reporting(EchoModel())
+@case(**REPORT, stream_modes=STREAMED)
+def independent_requests_to_a_model_that_streams(recorder: Recorder) -> Built:
+    return reporting(StreamingEchoModel())
+
+
+@case(**REPORT, stream_modes=STREAMED)
+def independent_requests_to_a_model_of_the_users(recorder: Recorder) -> Built:
+    return reporting(EchoModel(), not_vouched)
 
 
 @case(**REPORT)
-def a_chain_of_model_calls_with_a_checkpointer(recorder: Recorder) -> Built:
-    return reporting(EchoModel()), {"checkpointer": InMemorySaver()}
+def independent_requests_with_a_checkpointer(recorder: Recorder) -> Built:
+    return reporting(StreamingEchoModel()), {"checkpointer": InMemorySaver()}
 
 
 @case(**REPORT, modes=ASYNC, stream_modes=STREAMED)
-def a_chain_of_independent_asynchronous_model_calls(recorder: Recorder) -> Built:
-    model = EchoModel()
+def independent_asynchronous_requests(recorder: Recorder) -> Built:
+    model = StreamingEchoModel()
 
+    @effects(reads=["topic"], writes=["facts", "messages"])
     async def find_facts(state: Report) -> Report:
         said = await model.ainvoke([SystemMessage("Facts"), HumanMessage(state["topic"])])
         return {"facts": said.text, "messages": ["facts"]}
 
+    @effects(reads=["topic"], writes=["style", "messages"])
     async def find_style(state: Report) -> Report:
         return {"style": (await model.ainvoke(f"style for {state['topic']}")).text, "messages": ["style"]}
 
+    @effects(reads=["topic"], writes=["title", "messages"])
     async def find_title(state: Report) -> Report:
         return {"title": (await model.ainvoke(f"title for {state['topic']}")).text, "messages": ["title"]}
 
+    @effects(reads=["facts", "style", "title"], writes=["text", "messages"])
     async def write(state: Report) -> Report:
         said = await model.ainvoke(f"{state['facts']} / {state['style']} / {state['title']}")
         return {"text": said.text, "messages": ["text"]}
@@ -169,6 +187,17 @@ def a_chain_of_independent_asynchronous_model_calls(recorder: Recorder) -> Built
     builder = StateGraph(Report)
     builder.add_sequence([find_facts, find_style, find_title, write])
     builder.add_edge(START, "find_facts")
+    return builder
+
+
+@case(input={"topic": "lamps", "messages": []}, failure="RuntimeError: no facts")
+def a_failure_before_requests_that_may_have_begun(recorder: Recorder) -> Built:
+    def find_facts(state: Report) -> Report:
+        time.sleep(0.005)
+        raise RuntimeError("no facts")
+
+    builder = reporting(StreamingEchoModel())
+    builder.nodes["find_facts"].runnable = RunnableLambda(find_facts)
     return builder
 
 

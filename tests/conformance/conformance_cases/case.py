@@ -11,7 +11,7 @@ from langgraph.graph import StateGraph
 
 from optiflow.analysis.equivalence import Mode, Observer, Recorder
 
-__all__ = ["ASYNC", "CASES", "EVERY", "INSTANT", "SYNC", "Built", "Case", "case"]
+__all__ = ["ASYNC", "CASES", "EVERY", "INSTANT", "SYNC", "Built", "Case", "case", "hidden"]
 
 SYNC: tuple[Mode, ...] = ("invoke", "stream")
 ASYNC: tuple[Mode, ...] = ("ainvoke", "astream", "astream_events")
@@ -89,3 +89,8 @@ def case(name: str = "", **declared: Any) -> Callable[[Callable[[Recorder], Buil
         return build
 
     return declare
+
+
+def hidden(name: str = "", **declared: Any) -> Callable[[Callable[[Recorder], Built]], Callable[[Recorder], Built]]:
+    """Declare a case of what nodes do rather than of how graphs run: two methods will show it."""
+    return case(name, **{"modes": ("invoke", "ainvoke"), **declared})

@@ -144,7 +144,11 @@ def see_later(state: Channels) -> dict[str, Any]:
 SEEN = ["now ['t1'] ['k1'] 1", "None None ['k1', 'k2', 'k3'] ['one', 'two']"]
 
 
-@case(input={"text": "in"}, output={"seen": SEEN})
+@case(
+    input={"text": "in"},
+    output={"seen": SEEN},
+    refusals={"parallel": {"see_channels": "changes from step to step", "see_later": "changes from step to step"}},
+)
 def channels_of_every_kind(recorder: Recorder) -> Built:
     return sequence(Channels, use_channels, see_channels, see_later)
 

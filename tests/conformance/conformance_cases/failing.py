@@ -40,6 +40,7 @@ def do_c(state: Work) -> Work:
 
 
 def fail_b(state: Work) -> Work:
+    time.sleep(INSTANT)
     raise ValueError(f"b can't do {state['text']}")
 
 
@@ -49,10 +50,12 @@ def fail_a_slowly(state: Work) -> Work:
 
 
 def fail_c(state: Work) -> Work:
+    time.sleep(INSTANT)
     raise KeyError("c")
 
 
 async def fail_b_async(state: Work) -> Work:
+    await asyncio.sleep(INSTANT)
     raise ValueError(f"b can't do {state['text']}")
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from optiflow.analysis.equivalence import Recorder
 
 
-@case(input=TEXT, output={"two": "one", "three": "two"})
+@case(input=TEXT, output={"two": "one", "three": "two"}, refusals={"parallel": {"node_1": "keeps its place"}})
 def a_model_that_answers_in_turn(recorder: Recorder) -> Built:
     model = FakeListChatModel(responses=["one", "two"])
 
@@ -33,7 +33,7 @@ def a_model_that_answers_in_turn(recorder: Recorder) -> Built:
     return chain(first, second)
 
 
-@case(input=TEXT, output={"two": "one", "three": "two"})
+@case(input=TEXT, output={"two": "one", "three": "two"}, refusals={"parallel": {"node_1": "keeps its place"}})
 def a_model_that_reads_a_script(recorder: Recorder) -> Built:
     model = GenericFakeChatModel(messages=iter([AIMessage("one"), AIMessage("two")]))
 
@@ -58,7 +58,7 @@ class CountingModel(EchoModel):
         return AIMessage(f"sample {len(self.asked)}")
 
 
-@case(input=TEXT, output={"two": "sample 1", "three": "sample 2"})
+@case(input=TEXT, output={"two": "sample 1", "three": "sample 2"}, refusals={"parallel": {"node_1": "did not make"}})
 def a_model_of_the_users_that_counts(recorder: Recorder) -> Built:
     model = CountingModel()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
-from conformance_cases.case import INSTANT, Built, case
+from conformance_cases.case import INSTANT, Built, hidden
 from conformance_cases.overlapping import PAUSE
 from langgraph.graph import START, StateGraph
 
@@ -87,7 +87,7 @@ def _reader(name: str, node: Any, read: Any) -> None:
         builder.add_edge(START, "write_first")
         return builder
 
-    case(name=name, input={"third": "three"}, output={"read": read})(build)
+    hidden(name=name, input={"third": "three"}, output={"read": read})(build)
 
 
 _reader("reads_state_unpacked", read_unpacked, ["first", "second", "third"])
@@ -116,7 +116,7 @@ class Shelf:
         return self._kept.get(key, "MISSING")
 
 
-@case(
+@hidden(
     input={"third": "three"},
     output={"first": "saved", "second": "three"},
     effects=("saved", "loaded"),
@@ -155,7 +155,7 @@ def take_globally(state: Notes) -> Notes:
     return {"second": KEPT[-1] if KEPT else "MISSING"}
 
 
-@case(
+@hidden(
     input={"third": "three"},
     output={"first": "kept", "second": "three"},
     refusals={"parallel": {"keep": "", "take": ""}},
@@ -185,7 +185,7 @@ def see_mutation(state: Drafts) -> Drafts:
     return {"second": " ".join(state["texts"])}
 
 
-@case(
+@hidden(
     input={"texts": ["given"]},
     output={"texts": ["given", "mutated"], "first": "done", "second": "given mutated"},
 )

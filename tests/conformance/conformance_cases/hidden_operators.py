@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance_cases.case import INSTANT, Built, case
+from conformance_cases.case import INSTANT, Built, hidden
 from conformance_cases.hidden import PAUSE, TEXT, Note, chain
 
 from optiflow.analysis.equivalence import Recorder
@@ -150,14 +150,14 @@ def _operator_case(make: Callable[[Any], Callable[[Note], Any]], one: Any, two: 
         return chain(first_of(read), second_of(read))
 
     name = f"an_operator_with_a_memory_{make.__name__}"
-    case(name=name, input=TEXT, output={"two": one, "three": two})(build)
+    hidden(name=name, input=TEXT, output={"two": one, "three": two})(build)
 
 
 for _make, _expected in OPERATORS.items():
     _operator_case(_make, *_expected)
 
 
-@case(input=TEXT, output={"two": 1, "three": 2})
+@hidden(input=TEXT, output={"two": 1, "three": 2})
 def operators_with_a_memory_inside_nodes(recorder: Recorder) -> Built:
     adder = Adder()
 
@@ -172,7 +172,7 @@ def operators_with_a_memory_inside_nodes(recorder: Recorder) -> Built:
     return chain(first, second)
 
 
-@case(input=TEXT, output={"two": 1, "three": 3})
+@hidden(input=TEXT, output={"two": 1, "three": 3})
 def a_context_manager_with_a_memory(recorder: Recorder) -> Built:
     adder = Adder()
 

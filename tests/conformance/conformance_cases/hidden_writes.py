@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from conformance_cases.case import INSTANT, case
+from conformance_cases.case import INSTANT, hidden
 from conformance_cases.hidden import PAUSE, TEXT, Note, chain
 
 
@@ -107,7 +107,7 @@ def _write_case(write: Callable[[Note], Any]) -> None:
         time.sleep(PAUSE)
         return {"three": "paused"}
 
-    case(name=f"a_write_{write.__name__}", input=TEXT, output={"two": "slow"})(
+    hidden(name=f"a_write_{write.__name__}", input=TEXT, output={"two": "slow"})(
         lambda recorder: chain(paused, write, read_one)
     )
 

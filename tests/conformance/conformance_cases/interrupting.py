@@ -64,7 +64,12 @@ def an_interrupt_after_nodes_that_could_overlap(recorder: Recorder) -> Built:
     return drafting(outline, write, ("count", count), reviewer(recorder), publish)
 
 
-@case(input=TOPIC, resumes=("a", "b", "c"), output={"review": "a b c"})
+@case(
+    input=TOPIC,
+    resumes=("a", "b", "c"),
+    output={"review": "a b c"},
+    refusals={"parallel": {"review": "interrupts the run"}},
+)
 def several_interrupts_in_one_node(recorder: Recorder) -> Built:
     def review(state: Draft) -> Draft:
         return {"review": " ".join([interrupt("first"), interrupt("second"), interrupt("third")])}
@@ -72,7 +77,12 @@ def several_interrupts_in_one_node(recorder: Recorder) -> Built:
     return drafting(outline, review, write, publish)
 
 
-@case(input=TOPIC, resumes=("a", "b"), output={"review": "b", "text": "a"})
+@case(
+    input=TOPIC,
+    resumes=("a", "b"),
+    output={"review": "b", "text": "a"},
+    refusals={"parallel": {"ask_text": "interrupts the run", "ask_review": "interrupts the run"}},
+)
 def interrupts_in_two_nodes_of_a_chain(recorder: Recorder) -> Built:
     def ask_text(state: Draft) -> Draft:
         return {"text": interrupt("text?")}
@@ -140,7 +150,11 @@ def go_on(observer: Observer) -> None:
     observer.run(None)
 
 
-@case(script=go_on, output={"final": "outline of lamps; text on lamps; None"})
+@case(
+    script=go_on,
+    output={"final": "outline of lamps; text on lamps; None"},
+    refusals={"parallel": {"write": "the run stops before it"}},
+)
 def a_breakpoint_before_a_node(recorder: Recorder) -> Built:
     return drafting(outline, write, publish, interrupt_before=["write"])
 
@@ -156,7 +170,11 @@ def go_on_often(observer: Observer) -> None:
         observer.run(None)
 
 
-@case(script=go_on_often, output={"final": "outline of lamps; text on lamps; None"})
+@case(
+    script=go_on_often,
+    output={"final": "outline of lamps; text on lamps; None"},
+    refusals={"parallel": {"outline": "the run stops", "write": "the run stops", "publish": "the run stops"}},
+)
 def breakpoints_before_all_nodes(recorder: Recorder) -> Built:
     return drafting(outline, write, publish, interrupt_before="*")
 
@@ -181,3 +199,16 @@ def change_as_a_node(observer: Observer) -> None:
 @case(script=change_as_a_node, output={"final": "outline of lamps; by hand; None"})
 def the_state_changed_in_a_nodes_name(recorder: Recorder) -> Built:
     return drafting(outline, write, publish, interrupt_before=["write"])
+
+
+for when in ("before", "after"):
+    for node in ("write", "publish"):
+
+        def stopped(recorder: Recorder) -> Built:
+            return drafting(outline, write, publish)
+
+        case(
+            name=f"a_run_told_to_stop_{when}_{node}",
+            input=TOPIC,
+            keywords={f"interrupt_{when}": [node]},
+        )(stopped)

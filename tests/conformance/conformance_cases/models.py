@@ -14,11 +14,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-__all__ = ["EchoModel"]
+__all__ = ["EchoModel", "StreamingEchoModel"]
 
 
 class EchoModel(BaseChatModel):
-    """Answers by a function of the messages, whole or word by word, after a moment.
+    """Answers by a function of the messages after a moment.
 
     It keeps nothing, so the analysis may take it for what it is; requests are seen through callbacks.
     """
@@ -51,6 +51,10 @@ class EchoModel(BaseChatModel):
     ) -> ChatResult:
         time.sleep(INSTANT)
         return ChatResult(generations=[ChatGeneration(message=self.answer(messages))])
+
+
+class StreamingEchoModel(EchoModel):
+    """Answers word by word where it is asked to."""
 
     def _stream(
         self,

@@ -137,7 +137,12 @@ def a_node_that_exceeds_its_timeout(recorder: Recorder) -> Built:
     return builder
 
 
-@case(input=TEXT, output={"a": "xa", "b": "in time", "c": "xain time"}, modes=ASYNC)
+@case(
+    input=TEXT,
+    output={"a": "xa", "b": "in time", "c": "xain time"},
+    modes=ASYNC,
+    refusals={"parallel": {"b": "idle timeout"}},
+)
 def a_node_within_its_timeout(recorder: Recorder) -> Built:
     builder = StateGraph(Work)
     builder.add_node("a", do_a_async)
@@ -153,7 +158,11 @@ def recover(state: Work, error: NodeError) -> Command:
     return Command(update={"b": f"{error.node} raised {error.error}", "log": ["recovered"]}, goto="c")
 
 
-@case(input=TEXT, output={"b": "b raised b can't do x", "log": ["a", "recovered", "c"]})
+@case(
+    input=TEXT,
+    output={"b": "b raised b can't do x", "log": ["a", "recovered", "c"]},
+    refusals={"parallel": {"__error_handler__b": "handle an error"}},
+)
 def an_error_handler(recorder: Recorder) -> Built:
     builder = StateGraph(Work)
     builder.add_node("a", do_a)

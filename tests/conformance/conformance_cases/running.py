@@ -216,7 +216,16 @@ def by_runtime_writer(state: Job, runtime: Runtime) -> Job:
 
 
 @case(
-    input=TEXT, output={"upper": "HI", "length": 2, "note": "written"}, stream_modes=("custom", ("custom", "updates"))
+    input=TEXT,
+    output={"upper": "HI", "length": 2, "note": "written"},
+    stream_modes=("custom", ("custom", "updates")),
+    refusals={
+        "parallel": {
+            "by_writer": "writer",
+            "by_ambient_writer": "get_stream_writer",
+            "by_runtime_writer": "stream_writer",
+        }
+    },
 )
 def nodes_that_write_to_the_stream(recorder: Recorder) -> Built:
     return sequence(by_writer, by_ambient_writer, by_runtime_writer)
@@ -241,12 +250,16 @@ def put_by_runtime(state: Job, runtime: Runtime) -> Job:
     return {"length": len(found)}
 
 
-@case(input=TEXT, output={"upper": "stored", "note": "hi", "length": 1})
+@case(
+    input=TEXT,
+    output={"upper": "stored", "note": "hi", "length": 1},
+    refusals={"parallel": {"put": "store", "get": "store"}},
+)
 def nodes_that_share_a_store(recorder: Recorder) -> Built:
     return sequence(put, get, put_by_runtime), {"store": InMemoryStore()}
 
 
-@case(input=TEXT, output={"upper": "1", "note": "1"})
+@case(input=TEXT, output={"upper": "1", "note": "1"}, refusals={"parallel": {"second": "execution_info"}})
 def nodes_that_read_their_attempt(recorder: Recorder) -> Built:
     def first(state: Job, runtime: Runtime) -> Job:
         time.sleep(INSTANT)
@@ -304,3 +317,13 @@ def a_recursion_limit_in_a_loop(recorder: Recorder) -> Built:
     builder = sequence(upper, length, longer)
     builder.add_edge("longer", "upper")
     return builder
+
+
+@case(input=TEXT, keywords={"version": "v2"}, modes=("invoke", "ainvoke"))
+def results_of_version_2(recorder: Recorder) -> Built:
+    return sequence(upper, length, note)
+
+
+@case(input=TEXT, output={"upper": "HI"}, keywords={"output_keys": ["upper"]})
+def some_keys_asked_for(recorder: Recorder) -> Built:
+    return sequence(upper, length, note)

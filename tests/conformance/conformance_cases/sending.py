@@ -58,6 +58,33 @@ def send_maps_asynchronously(recorder: Recorder) -> Built:
     return map_reduce(worker)
 
 
+def beside(state: Sums) -> Sums:
+    time.sleep(INSTANT)
+    return {"number": 7}
+
+
+for many in (1, 3):
+
+    def sent(recorder: Recorder, many: int = many) -> Built:
+        def worker(state: Sums) -> Sums:
+            time.sleep(0.002)
+            return {"parts": [state["number"]]}
+
+        builder = map_reduce(worker)
+        builder.add_node("beside", beside)
+        builder.add_node("after", lambda state: {"total": state["total"] + state["number"]})
+        builder.add_edge("total", "beside")
+        builder.add_edge("beside", "after")
+        return builder
+
+    case(
+        name=f"a_chain_after_{many}_sent",
+        input={"numbers": list(range(many))},
+        output={"total": 7 + 10 * sum(range(many))},
+        concurrent=frozenset({"worker"}),
+    )(sent)
+
+
 @case(
     input={"numbers": [1, 2]},
     output={"parts": [1, 2], "total": 3},
@@ -93,6 +120,7 @@ def command_goto_with_an_update(recorder: Recorder) -> Built:
     input={"number": 3},
     output={"trail": ["choose", "odd", "static"]},
     concurrent=frozenset({"odd", "static"}),
+    refusals={"parallel": {"choose": "makes a Command"}},
 )
 def command_goto_beside_a_static_edge(recorder: Recorder) -> Built:
     def choose(state: Path) -> Command:

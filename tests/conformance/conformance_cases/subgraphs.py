@@ -12,7 +12,7 @@ from conformance_cases.case import ASYNC, INSTANT, Built, case
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, Send, interrupt
 
 from optiflow.analysis.equivalence import Observer, Recorder
 
@@ -74,6 +74,7 @@ def after(state: Shared) -> Shared:
     input={"text": "hi", "trail": []},
     output={"text": "HI!", "trail": ["before", "before", "upper", "exclaim", "after"]},
     stream_modes=STREAMED,
+    refusals={"parallel": {"inner": "a graph of its own"}},
 )
 def a_subgraph_with_the_parents_state(recorder: Recorder) -> Built:
     inner = sequence(Shared, upper, exclaim).compile()
@@ -236,3 +237,110 @@ def two_subgraphs_at_once(recorder: Recorder) -> Built:
     builder.add_edge(START, "left")
     builder.add_edge(START, "right")
     return builder
+
+
+class Facts(TypedDict, total=False):
+    text: str
+    length: int
+    upper: str
+    first: str
+    summary: str
+    answer: str
+
+
+def find_length(state: Facts) -> Facts:
+    time.sleep(0.002)
+    return {"length": len(state["text"])}
+
+
+def find_upper(state: Facts) -> Facts:
+    time.sleep(0.001)
+    return {"upper": state["text"].upper()}
+
+
+def find_first(state: Facts) -> Facts:
+    time.sleep(0.001)
+    return {"first": state["text"][:1]}
+
+
+def summarize(state: Facts) -> Facts:
+    return {"summary": f"{state['upper']} {state['length']} {state['first']}"}
+
+
+FACTS: dict[str, Any] = {
+    "input": {"text": "lamp"},
+    "output": {"summary": "LAMP 4 l"},
+    "applied": {"parallel": frozenset({"inner.find_upper", "inner.find_first"})},
+}
+
+
+def facts() -> Any:
+    return sequence(Facts, find_length, find_upper, find_first, summarize)
+
+
+def enter(state: Facts) -> Facts:
+    return {"answer": "entered"}
+
+
+@case(**FACTS, stream_modes=STREAMED)
+def a_subgraph_whose_nodes_overlap(recorder: Recorder) -> Built:
+    return sequence(Facts, enter, ("inner", facts().compile()))
+
+
+@case(**FACTS)
+def a_subgraph_whose_nodes_overlap_with_a_checkpointer(recorder: Recorder) -> Built:
+    return sequence(Facts, enter, ("inner", facts().compile())), {"checkpointer": InMemorySaver()}
+
+
+@case(**{**FACTS, "applied": {"parallel": frozenset({"middle.inner.find_upper"})}})
+def a_subgraph_of_a_subgraph_whose_nodes_overlap(recorder: Recorder) -> Built:
+    middle = sequence(Facts, enter, ("inner", facts().compile())).compile()
+    return sequence(Facts, enter, ("middle", middle)), {"checkpointer": InMemorySaver()}
+
+
+@case(**FACTS, resumes=("yes",))
+def an_interrupt_after_nodes_of_a_subgraph_that_overlap(recorder: Recorder) -> Built:
+    def ask(state: Facts) -> Facts:
+        return {"answer": interrupt("sure?")}
+
+    inner = facts()
+    inner.add_node("ask", ask)
+    inner.add_edge("summarize", "ask")
+    return sequence(Facts, enter, ("inner", inner.compile())), {"checkpointer": InMemorySaver()}
+
+
+class Many(TypedDict, total=False):
+    text: str
+    summary: Annotated[list[str], operator.add]
+
+
+@case(
+    input={"text": "a lamp stands"},
+    output={"summary": ["A 1 a", "LAMP 4 l", "STANDS 6 s"]},
+    concurrent=frozenset({"inner"}),
+)
+def a_subgraph_whose_nodes_overlap_sent_to_several_times(recorder: Recorder) -> Built:
+    inner = facts().compile()
+
+    def run(state: Facts, config: RunnableConfig) -> dict[str, Any]:
+        return {"summary": [inner.invoke(state, config)["summary"]]}
+
+    builder = StateGraph(Many)
+    builder.add_node("inner", run, input_schema=Facts)
+    builder.set_conditional_entry_point(
+        lambda state: [Send("inner", {"text": word}) for word in state["text"].split()], ["inner"]
+    )
+    return builder
+
+
+@case(input={"text": "lamp"}, output={"summary": "LAMP 4 l", "answer": "..."})
+def a_subgraph_whose_nodes_overlap_in_a_loop(recorder: Recorder) -> Built:
+    builder = StateGraph(Facts)
+    builder.add_node("enter", lambda state: {"text": state["text"], "length": state.get("length", 0)})
+    builder.add_node("inner", facts().compile())
+    builder.add_node("again", lambda state: {"answer": state.get("answer", "") + "."})
+    builder.add_edge(START, "enter")
+    builder.add_edge("enter", "inner")
+    builder.add_edge("inner", "again")
+    builder.add_conditional_edges("again", lambda state: END if len(state["answer"]) == 3 else "enter", ["enter", END])
+    return builder, {"checkpointer": InMemorySaver()}

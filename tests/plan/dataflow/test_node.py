@@ -20,8 +20,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy, interrupt
 
 from optiflow.optimizations.parallel import Parallel, ParallelOptions
-from optiflow.plan.dataflow.node import ScheduledNode, install
-from optiflow.plan.dataflow.schedule import Schedule
+from optiflow.plan.dataflow.node import ScheduledNode
 from optiflow.plan.effects import Effects
 from optiflow.plan.graph_plan import GraphPlan
 
@@ -424,15 +423,6 @@ class TestOtherGraphs:
         async for _ in graph.nodes["b"].node.astream({}, config):
             pass
         assert [key for key, _ in sent] == ["b", "b"]
-
-    def test_a_node_without_work_is_no_node(self) -> None:
-        """Only nodes that do something can be scheduled."""
-        builder = chain({"a": lambda state: None})
-        compiled = builder.compile()
-        node: Any = compiled.nodes["a"].copy({"bound": None, "writers": []})
-        with pytest.raises(TypeError, match="no work"):
-            ScheduledNode("a", Schedule({}, {}, frozenset(), frozenset(), frozenset(), frozenset()), {"a": node})
-        install(Schedule({}, {}, frozenset(), frozenset(), frozenset(), frozenset(builder.edges)), compiled)
 
 
 class TestEvents:
