@@ -13,6 +13,7 @@ from langgraph.errors import GraphBubbleUp
 from optiflow.plan.dataflow import seam
 from optiflow.plan.dataflow.folding import CannotFoldError, fold, same
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
+from optiflow.plan.dataflow.output import Output, hold_output
 
 if TYPE_CHECKING:
     from langgraph.channels.base import BaseChannel
@@ -34,6 +35,8 @@ class Early:
         self.seen = seen
         """What the node could see: key -> value."""
         self.guard = guard
+        self.output = Output()
+        """What it has printed and logged, held back until its turn."""
         self.future: Any = None
         self.begun = False
         self.finished = False
@@ -210,7 +213,8 @@ class Lookahead:
     def _run(self, early: Early) -> None:
         if early.begin():
             try:
-                seam.run(early.task)
+                with hold_output(early.output):
+                    seam.run(early.task)
             except (GraphBubbleUp, seam.NotAheadError):
                 early.abandoned = True
             except Exception as error:  # noqa: BLE001 - raised in the node's turn
@@ -220,7 +224,8 @@ class Lookahead:
     async def _arun(self, early: Early, streaming: bool) -> None:
         if early.begin():
             try:
-                await seam.arun(early.task, streaming=streaming)
+                with hold_output(early.output):
+                    await seam.arun(early.task, streaming=streaming)
             except (GraphBubbleUp, seam.NotAheadError):
                 early.abandoned = True
             except Exception as error:  # noqa: BLE001 - raised in the node's turn

@@ -98,6 +98,7 @@ class ScheduledNode(Runnable[Any, Any]):
         node = self._nodes[self._node]
         if config is None or not early.holds(seam.values(seat.loop.channels, node.channels)):
             return False
+        early.output.release()
         if early.error is not None:
             raise early.error
         seam.send(config, early.task)

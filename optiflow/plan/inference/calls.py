@@ -10,7 +10,14 @@ import inspect
 import time
 from abc import abstractmethod
 from dataclasses import is_dataclass, replace
-from types import FunctionType, MethodType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -19,10 +26,14 @@ from optiflow.plan.inference import results, runnables
 from optiflow.plan.inference.classes import is_plain, is_users, only_stores
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.knowledge import (
+    CALLED_KEYWORDS,
+    FILLING,
+    HIGHER_ORDER,
     MUTATORS,
     Plain,
     data_class_methods,
     is_outside,
+    is_print,
     is_pure,
     pure_methods,
     qualified,
@@ -37,6 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
+_CALLED_BY_OTHERS = (
+    FunctionType, MethodType, functools.partial, BuiltinFunctionType, MethodDescriptorType, MethodWrapperType,
+    WrapperDescriptorType,
+)  # fmt: skip
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
@@ -184,6 +199,11 @@ class Calls(Objects):
         if runnables.is_model_factory(obj):
             self._hand_over(arguments, frame, node)
             return model(runnables.MESSAGE)
+        if is_print(obj) and "file" not in arguments.named and not arguments.more:
+            # Held back until the node's turn; what is printed is rendered at once, as by `str`.
+            self.call_object(str, replace(arguments, named={}), frame, node)
+            self.findings.varies = True
+            return known(None)
         if is_outside(obj):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
@@ -197,6 +217,7 @@ class Calls(Objects):
             self.findings.waits = self.findings.waits or obj is time.sleep
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
+            self._look_at_called(obj, arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_pure(obj, arguments.values, list(arguments.named))
         if isinstance(obj, type):
@@ -225,7 +246,12 @@ class Calls(Objects):
         owner, function = obj.__self__, obj.__func__
         name = getattr(function, "__name__", "")
         if runnables.is_logger(owner):
+            self.findings.varies = True
             self._absorb_state(arguments, frame, node)
+            return known(None)
+        if runnables.is_other_logger(owner):
+            self._absorb_state(arguments, frame, node)
+            self.findings.touch(_at(frame, node, f"writes a log with {type(owner).__module__}"))
             return known(None)
         if isinstance(owner, type) and is_pure(owner):
             self._look_at_functions(arguments, frame, node)
@@ -236,7 +262,7 @@ class Calls(Objects):
             answer = self.answer(owner)
             self._hand_over(arguments, frame, node)
             return runnables.method_of_model(model(answer), name)
-        if is_outside(type(owner)) or is_outside(obj):
+        if (is_outside(type(owner)) and name not in FILLING) or is_outside(obj):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(function))}"))
             return DATA
@@ -272,12 +298,22 @@ class Calls(Objects):
         self._absorb_state(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
 
+    def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:
+        """What a pure function surely calls has to be known."""
+        called = [arguments.named[name] for name in CALLED_KEYWORDS if name in arguments.named]
+        called += arguments.values[:1] if obj in HIGHER_ORDER else ()
+        for value in called:
+            if value.kind == "object" and isinstance(value.obj, type):
+                self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
+            elif value.kind != "object" and value.code is None:
+                raise UnknownCodeError(_at(frame, node, "hands over a function that is not known"))
+
     def _look_at_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         """Functions that are handed over will be called, with nobody knows what."""
         for value in arguments.all:
             if value.code is not None and frame is not None:
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
-            elif value.kind == "object" and isinstance(value.obj, FunctionType | MethodType | functools.partial):
+            elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
             elif value.kind == "object" and not is_plain(value.obj):
                 raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))

@@ -40,7 +40,7 @@ class Findings:
     """What the node touches."""
 
     varies: bool = False
-    """Whether the code asks for what is different each time: the clock, a UUID."""
+    """Whether calling the code twice is not calling it once: it asks the clock, makes a UUID, prints or logs."""
 
     waits: bool = False
     """Whether the node waits for anything: a model, a timer, another task."""

@@ -1,10 +1,10 @@
 """What the analysis takes for granted: the one place with every list of things known to be harmless, or not.
 
 *Movable* (may happen earlier without changing an answer): pure computation; waiting; reading the clock or making a
-UUID, whose outcome differs from run to run anyway; asking a chat model or an embedding model; log records of
-``logging``, ``structlog`` and ``loguru``, whose order among overlapping nodes then differs.
+UUID, whose outcome differs from run to run anyway; asking a chat model or an embedding model; printing to the standard
+streams and log records of ``logging``, which `optiflow.plan.dataflow.output` holds back until the node's turn.
 
-*Outside* (stays in its place, while others may overlap with it): printing, files, processes, sockets and HTTP, the
+*Outside* (stays in its place, while others may overlap with it): other loggers, files, processes, sockets and HTTP, the
 environment, random numbers (which share a seed), retrievers, stream writers and stores.
 
 Everything else is *unknown*: it may change what the state refers to, so nothing moves across it.
@@ -12,10 +12,25 @@ Everything else is *unknown*: it may change what the state refers to, so nothing
 
 from __future__ import annotations
 
+import functools
+import itertools
 from types import ModuleType
 from typing import Any
 
-__all__ = ["MAKERS", "MUTATORS", "Plain", "is_outside", "is_pure", "pure_methods", "qualified", "varies"]
+__all__ = [
+    "CALLED_KEYWORDS",
+    "FILLING",
+    "HIGHER_ORDER",
+    "MAKERS",
+    "MUTATORS",
+    "Plain",
+    "is_outside",
+    "is_print",
+    "is_pure",
+    "pure_methods",
+    "qualified",
+    "varies",
+]
 
 
 class Plain:
@@ -37,7 +52,18 @@ MAKERS: dict[Any, Any] = {
 }  # fmt: skip
 """Pure builtins whose result is new, and its class."""
 
-OUTSIDE_BUILTINS = frozenset({print, open, input})
+HIGHER_ORDER = (
+    map, filter, functools.reduce, itertools.starmap, itertools.takewhile, itertools.dropwhile, itertools.filterfalse,
+)  # fmt: skip
+"""Pure functions that call their first argument."""
+
+CALLED_KEYWORDS = ("key", "func", "function", "default_factory", "object_hook", "parse_float", "parse_int")
+"""Keywords of pure functions that take a function."""
+
+FILLING = frozenset({"shuffle", "readinto", "readinto1", "recv_into"})
+"""Methods that touch the world and change what they are given."""
+
+OUTSIDE_BUILTINS = frozenset({open, input})
 
 PURE_MODULES = frozenset(
     {
@@ -73,7 +99,8 @@ PURE_FUNCTIONS = frozenset(
         "ast.literal_eval", "asyncio.tasks.gather", "asyncio.tasks.sleep", "asyncio.tasks.wait_for", "bisect.bisect",
         "_bisect.bisect_left", "_bisect.bisect_right", "contextlib.nullcontext",
         "contextlib.suppress", "copy.copy", "copy.deepcopy", "heapq.merge", "heapq.nlargest",
-        "heapq.nsmallest", "langgraph.config.get_config", "langgraph.graph.message.add_messages",
+        "heapq.nsmallest", "langchain_openai.chat_models.base._oai_structured_outputs_parser",
+        "langgraph.config.get_config", "langgraph.graph.message.add_messages",
         "langgraph.types.Overwrite", "posixpath.basename", "posixpath.dirname", "posixpath.join", "posixpath.normpath",
         "posixpath.split", "posixpath.splitext", "time.gmtime", "time.localtime", "time.monotonic",
         "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns", "time.process_time", "time.sleep",
@@ -209,12 +236,21 @@ def is_pure(obj: Any) -> bool:
     return module in PURE_MODULES or f"{module}.{name}" in PURE_FUNCTIONS or f"{module}.".startswith(PURE_CLASSES)
 
 
+def is_print(obj: Any) -> bool:
+    """Whether an object is ``print``, also as it is once it holds back what early work prints."""
+    return obj is not None and qualified(obj) == ("builtins", "print")
+
+
 def is_outside(obj: Any) -> bool:
     """Whether calling a function or class touches the world, and nothing that a state can refer to."""
     if not callable(obj) or type(obj).__hash__ is None:
         return False
     module, name = qualified(obj)
-    return obj in OUTSIDE_BUILTINS or (module in OUTSIDE_MODULES and not name.endswith("shuffle"))
+    return (
+        obj in OUTSIDE_BUILTINS
+        or is_print(obj)
+        or (module in OUTSIDE_MODULES and name.rpartition(".")[2] not in FILLING)
+    )
 
 
 def varies(obj: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from optiflow.plan.inference.classes import changing_attributes, is_message, is_users
 from optiflow.plan.inference.findings import Findings
+from optiflow.plan.inference.knowledge import MUTATORS
 from optiflow.plan.inference.values import CONFIG, DATA, Value, data, field_of, known, plain_class
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Objects:
             return data()
         if owner.typ is not None and name == "content" and is_message(plain_class(owner.typ)):
             return data(str)
+        if not owner.fresh and name in MUTATORS:
+            frame.give_up(node, f"takes .{name} of a value that it did not make")
         prop = inspect.getattr_static(plain_class(owner.typ), name, None) if owner.typ is not None else None
         if isinstance(prop, property) and is_users(prop.fget):
             return self.call_object(prop.fget, Arguments((owner,), {}), frame, node)

@@ -35,6 +35,7 @@ __all__ = [
     "asked",
     "is_logger",
     "is_model_factory",
+    "is_other_logger",
     "is_runnable",
     "is_trusted_model",
     "look",
@@ -97,11 +98,13 @@ def is_runnable(obj: Any) -> bool:
 
 
 def is_logger(obj: Any) -> bool:
-    """Whether an object only writes log records."""
-    return isinstance(obj, logging.Logger | logging.LoggerAdapter) or type(obj).__module__.split(".")[0] in (
-        "structlog",
-        "loguru",
-    )
+    """Whether an object only makes log records, which can be held back."""
+    return isinstance(obj, logging.Logger) or type(obj) is logging.LoggerAdapter
+
+
+def is_other_logger(obj: Any) -> bool:
+    """Whether an object writes logs by itself."""
+    return type(obj).__module__.split(".")[0] in ("structlog", "loguru")
 
 
 def is_trusted_model(cls: type) -> bool:
@@ -174,7 +177,7 @@ def _look(runnable: Any, parts: Parts) -> None:
     elif isinstance(runnable, RunnableWithFallbacks):
         for option in (runnable.runnable, *runnable.fallbacks):
             _look(option, parts)
-    elif isinstance(runnable, RunnableBindingBase) and cls.__module__.startswith("langchain_core.runnables"):
+    elif isinstance(runnable, RunnableBindingBase) and cls.__module__.startswith("langchain_core."):
         _look(runnable.bound, parts)
     elif isinstance(runnable, RunnableLambda | RunnablePassthrough | RunnablePick):
         parts.functions += [

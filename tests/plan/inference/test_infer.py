@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import re
+import sys
 import time
 import uuid
 from collections import Counter
@@ -426,6 +427,11 @@ def prints(state: State) -> dict[str, Any]:
     return {"b": 1}
 
 
+def prints_to_a_file(state: State) -> dict[str, Any]:
+    print(state["a"], file=sys.stderr)
+    return {"b": 1}
+
+
 def draws(state: State) -> dict[str, Any]:
     return {"b": random.randint(1, 6)}
 
@@ -451,7 +457,7 @@ def uses_the_checkpoint(state: State, config: RunnableConfig) -> dict[str, Any]:
 
 
 OUTSIDE: list[tuple[Any, str]] = [
-    (prints, "print"),
+    (prints_to_a_file, "print"),
     (draws, "randint"),
     (reads_the_environment, "getenv"),
     (loads, "'memory'"),
@@ -805,8 +811,14 @@ def test_waiting_is_told_from_computing() -> None:
     """Only what waits gains by overlapping."""
     assert effects_of(awaiting).waits
     assert effects_of(asking).waits
-    assert effects_of(prints).waits
     assert not effects_of(looping).waits
+
+
+def test_printing_is_held_back_and_so_moves() -> None:
+    """What goes to standard output waits for the node's turn."""
+    found = effects_of(prints)
+    assert found.known
+    assert (found.reads, found.writes) == ({"a"}, {"b"})
 
 
 def test_an_analysis_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

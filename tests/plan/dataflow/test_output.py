@@ -1,0 +1,103 @@
+"""Output of early work waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+import threading
+from contextvars import copy_context
+
+import pytest
+
+from optiflow.plan.dataflow.output import Output, hold_output
+
+
+def test_what_is_printed_waits_and_comes_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing before the release, everything after it, once."""
+    output = Output()
+    with hold_output(output):
+        print("a", "b", sep="-")
+        print("c", end="!")
+        print("to stderr", file=sys.stderr, flush=True)
+    print("first")
+    assert capsys.readouterr() == ("first\n", "")
+    output.release()
+    output.release()
+    assert capsys.readouterr() == ("a-b\nc!", "to stderr\n")
+
+
+def test_what_is_printed_is_rendered_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list that changes afterwards was printed as it stood."""
+    output, values = Output(), [1]
+    with hold_output(output):
+        print(values)
+    values.append(2)
+    output.release()
+    assert capsys.readouterr().out == "[1]\n"
+
+
+def test_other_files_are_written_at_once() -> None:
+    """Only the standard streams are shared with other nodes."""
+    file = io.StringIO()
+    with hold_output(Output()):
+        print("x", file=file)
+    assert file.getvalue() == "x\n"
+
+
+def test_log_records_wait_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Handlers and filters see a record in its turn; its arguments are those of the call."""
+    output, logger = Output(), logging.getLogger("held")
+    with caplog.at_level(logging.INFO), hold_output(output):
+        logger.info("step %d", 1)
+        logger.debug("not at this level")
+        assert caplog.messages == []
+    with caplog.at_level(logging.INFO):
+        logger.info("before")
+        output.release()
+    assert caplog.messages == ["before", "step 1"]
+
+
+def test_a_record_shows_its_arguments_as_they_were(caplog: pytest.LogCaptureFixture) -> None:
+    """A list that changes afterwards was logged as it stood; plain arguments stay arguments."""
+    output, logger, values = Output(), logging.getLogger("held"), [1]
+    with caplog.at_level(logging.INFO), hold_output(output):
+        logger.info("%s", values)
+        logger.info("%(count)d of %(name)s", {"count": 2, "name": "x"})
+    values.append(2)
+    output.release()
+    assert caplog.messages == ["[1]", "2 of x"]
+    assert [bool(record.args) for record in caplog.records] == [False, True]
+
+
+def test_a_record_that_cannot_be_rendered_is_its_handlers_business(caplog: pytest.LogCaptureFixture) -> None:
+    """The call does not raise, held or not."""
+    output = Output()
+    with hold_output(output):
+        logging.getLogger("held").warning("%d", ["no number"])
+    logging.getLogger("held").disabled = True
+    try:
+        output.release()
+    finally:
+        logging.getLogger("held").disabled = False
+    assert caplog.records == []
+
+
+async def test_tasks_and_threads_of_the_work_are_held_and_others_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever runs with the work's context belongs to it."""
+    output = Output()
+
+    async def task(name: str) -> None:
+        print(name)
+
+    with hold_output(output):
+        inside = asyncio.create_task(task("task"))
+        await asyncio.to_thread(print, "thread")
+    await inside
+    outside = threading.Thread(target=copy_context().run, args=(print, "outside"))
+    outside.start()
+    outside.join()
+    assert capsys.readouterr().out == "outside\n"
+    output.release()
+    assert sorted(capsys.readouterr().out.split()) == ["task", "thread"]
