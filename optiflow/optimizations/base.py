@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from optiflow.plan.decision import Decision
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -28,17 +29,6 @@ class Options(BaseModel):
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a toggle did about one node, or why it did not."""
-
-    toggle: str
-    node: str
-    """The node's name, dotted through subgraphs; ``*`` for the whole graph."""
-    action: Literal["applied", "refused"]
-    reason: str
 
 
 class Optimization(Generic[OptionsT]):

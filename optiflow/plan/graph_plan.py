@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from langgraph.graph.state import CompiledStateGraph, StateGraph
 
 from optiflow.errors import ConfigurationError, nearest_name
-from optiflow.optimizations.base import Decision
+from optiflow.plan.decision import Decision
 from optiflow.plan.effects import Effects
 
 __all__ = ["Finisher", "GraphPlan", "NodePlan"]

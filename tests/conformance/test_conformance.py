@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from functools import cache
 
 import pytest
 from conformance_cases.arms import ARMS, build, decisions
 from conformance_cases.everything import CASES
 from conformance_cases.play import Way, construct, play, ways
+from langgraph.graph import START, StateGraph
 
 from optiflow.analysis.equivalence import Allowance, Observation, Recorder, first_difference
 
@@ -73,3 +76,53 @@ def test_toggles_act_where_they_should(name: str, arm: str) -> None:
         assert case.applied.get(toggle, frozenset()) <= applied
         for node, reason in case.refusals.get(toggle, {}).items():
             assert reason in refused[node]
+
+
+def without_retries(builder: StateGraph) -> None:
+    """Drop what a node is to do when it fails."""
+    for spec in builder.nodes.values():
+        spec.retry_policy = None
+
+
+def alphabetical(builder: StateGraph) -> None:
+    """Run all nodes at once, so that their writes are applied in the order of their names."""
+    builder.edges = {(START, name) for name in builder.nodes}
+
+
+def both_branches(builder: StateGraph) -> None:
+    """Run the branch that was not chosen too."""
+    builder.branches.clear()
+    builder.edges |= {("look", "short"), ("look", "long")}
+
+
+def reversed_chain(builder: StateGraph) -> None:
+    """Run the last node first."""
+    names = list(reversed(builder.nodes))
+    builder.edges = set(itertools.pairwise([START, *names]))
+
+
+def without_joins(builder: StateGraph) -> None:
+    """Never wait."""
+    builder.waiting_edges.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("a_retry_policy_on_a_node_that_fails_twice", without_retries),
+        ("writes_against_the_alphabet", alphabetical),
+        ("the_branch_not_chosen_does_not_run", both_branches),
+        ("one_node_saves_to_an_object_and_the_next_loads_from_it", reversed_chain),
+        ("reads_state_unpacked", alphabetical),
+        ("a_fan_out_and_a_waiting_edge", without_joins),
+    ],
+)
+def test_a_wrong_optimization_is_seen(name: str, spoil: Callable[[StateGraph], None]) -> None:
+    """The cross would fail for a rewrite that does what the nearest rival does."""
+    recorder = Recorder()
+    builder, options = construct(CASES[name], recorder)
+    spoil(builder)
+    way = next(ways(CASES[name], all_of_them=True))
+    seen = play(CASES[name], way, builder.compile(**options), recorder)
+    overlapped = Allowance(overlapped=frozenset(builder.nodes))
+    assert first_difference(baseline(name, way), seen, allow=overlapped) is not None

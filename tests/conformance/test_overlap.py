@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -169,6 +170,45 @@ def test_a_chain_longer_than_the_window_is_right() -> None:
     assert plain == optimized
 
 
+def printing_a(state: State) -> State:
+    """Print late."""
+    time.sleep(0.005)
+    print("a", state["text"])
+    return {"a": "a"}
+
+
+def printing_b(state: State) -> State:
+    """Print early, in several parts and to both streams."""
+    time.sleep(0.001)
+    print("b", end=" ")
+    print(state["text"])
+    print("b to the errors", file=sys.stderr)
+    return {"b": "b"}
+
+
+def printing_c(state: State) -> State:
+    """Print at once."""
+    time.sleep(0.0001)
+    print("c", file=sys.stdout)
+    return {"c": "c"}
+
+
+@pytest.mark.parametrize("arm", ["safe", "all"])
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+def test_what_nodes_print_keeps_its_order(arm: str, mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A reader of the terminal sees the nodes one after another."""
+
+    def printed(arm: str) -> tuple[str, str]:
+        graph = build(arm, chain(printing_a, printing_b, printing_c), {})
+        if mode == "invoke":
+            graph.invoke({"text": "x"})
+        else:
+            asyncio.run(graph.ainvoke({"text": "x"}))
+        return capsys.readouterr()
+
+    assert printed(arm) == printed("none") == ("a x\nb x\nc\n", "b to the errors\n")
+
+
 user: ContextVar[str] = ContextVar("user")
 
 
@@ -332,3 +372,23 @@ def test_what_a_graph_says_of_itself_stays(arm: str) -> None:
     assert optimized.get_output_jsonschema() == plain.get_output_jsonschema()
     assert optimized.stream_channels_list == plain.stream_channels_list
     assert list(optimized.nodes) == list(plain.nodes)
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+@pytest.mark.parametrize("arm", ["safe", "all"])
+def test_the_newest_stream_protocol_shows_the_same(arm: str) -> None:
+    """Version 3 of the events, which LangGraph builds from its other streams."""
+
+    def first(state: State) -> State:
+        time.sleep(0.002)
+        return {"a": state["text"]}
+
+    def second(state: State) -> State:
+        time.sleep(0.001)
+        return {"b": state["text"]}
+
+    def events(one: CompiledStateGraph) -> list[Any]:
+        stream = one.stream_events({"text": "x"}, version="v3")
+        return [{**event, "params": {**event["params"], "timestamp": None}} for event in stream]
+
+    assert events(build(arm, chain(first, second), {})) == events(build("none", chain(first, second), {}))

@@ -18,7 +18,7 @@ from langchain_core.messages import BaseMessage
 from optiflow.analysis.equivalence.normalising import Normaliser
 from optiflow.analysis.equivalence.observation import Effect, ModelRequest
 
-__all__ = ["ModelRequestHandler", "Recorder", "audited"]
+__all__ = ["ModelRequestHandler", "Recorder", "audited", "outside_effect"]
 
 
 class Recorder:
@@ -141,12 +141,26 @@ def audited(recorder: Recorder) -> Iterator[None]:
         _auditing.reset(token)
 
 
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+def outside_effect(event: str, arguments: tuple[Any, ...]) -> Effect | None:
+    """What an audit event of Python's says was done outside; None if nothing that counts.
+
+    Args:
+        event: The event's name.
+        arguments: Its arguments, as the audit events table of Python lists them.
+    """
     kind = _AUDITED.get(event)
-    if kind is None or (recorder := _auditing.get()) is None:
-        return
-    if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & _WRITING_FLAGS):
-        return
+    if kind is None or (event == "open" and not _writes(arguments[2])):
+        return None
     # The first argument is the object of the act, but for a socket, which comes before its address.
     objects = arguments[1:2] if event == "socket.connect" else arguments[: 2 if event == "os.rename" else 1]
-    recorder.effect(kind, [str(each) for each in objects])
+    return Effect(kind, [str(each) for each in objects])
+
+
+def _writes(flags: Any) -> bool:
+    return isinstance(flags, int) and bool(flags & _WRITING_FLAGS)
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    recorder = _auditing.get()
+    if recorder is not None and (effect := outside_effect(event, arguments)) is not None:
+        recorder.effect(effect.kind, effect.detail)

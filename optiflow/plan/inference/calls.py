@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from optiflow.plan.inference import results, runnables
-from optiflow.plan.inference.classes import is_plain, is_users, only_stores
+from optiflow.plan.inference.classes import filled_fields, is_plain, is_users, only_stores
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.knowledge import (
     CALLED_KEYWORDS,
@@ -279,7 +279,8 @@ class Calls(Objects):
         if runnables.is_trusted_model(cls):
             return model(runnables.MESSAGE)
         if issubclass(cls, dict | enum.Enum) or only_stores(cls):
-            return Value("data", fresh=True, typ=cls, shapes=built(*arguments.named).shapes)
+            given = built(*arguments.named, *filled_fields(cls))
+            return Value("data", fresh=True, typ=cls, shapes=given.shapes)
         init = inspect.getattr_static(cls, "__init__", None)
         made = fresh(cls)
         # An error is made to be raised: the run ends with it.

@@ -7,7 +7,7 @@ import enum
 import functools
 import inspect
 import sysconfig
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.schema import hidden_readers
 
-__all__ = ["changing_attributes", "is_message", "is_plain", "is_users", "only_stores"]
+__all__ = ["changing_attributes", "filled_fields", "is_message", "is_plain", "is_users", "only_stores"]
 
 _HARMLESS = (
     str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset, range, enum.Enum, type, type(None),
@@ -61,6 +61,19 @@ def only_stores(cls: type) -> bool:
     if issubclass(cls, BaseModel) or is_dataclass(cls):
         return hidden_readers(cls) is None
     return issubclass(cls, tuple) and hasattr(cls, "_fields") and not is_users(inspect.getattr_static(cls, "__new__"))
+
+
+def filled_fields(cls: type) -> frozenset[str]:
+    """Fields that an instance has, and LangGraph writes to the state, without being given.
+
+    As LangGraph reads an update from an object: of a pydantic model, what differs from a default of None; of any
+    other object, every attribute that it has.
+    """
+    if issubclass(cls, BaseModel):
+        return frozenset(name for name, info in cls.model_fields.items() if info.default is not None)
+    if is_dataclass(cls):
+        return frozenset(field.name for field in fields(cls))
+    return frozenset()
 
 
 def is_message(cls: type | None) -> bool:

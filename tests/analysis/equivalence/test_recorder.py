@@ -7,13 +7,15 @@ import sys
 import threading
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
+import pytest
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 
 from optiflow.analysis.equivalence.observation import Effect
-from optiflow.analysis.equivalence.recorder import ModelRequestHandler, Recorder, audited
+from optiflow.analysis.equivalence.recorder import ModelRequestHandler, Recorder, audited, outside_effect
 
 
 def test_effects_are_kept_in_order_as_they_were() -> None:
@@ -109,3 +111,20 @@ def test_an_audit_holds_only_in_its_context(tmp_path: Path) -> None:
             thread.join()
     os.mkdir(tmp_path / "later")  # noqa: PTH102 - any way to the event
     assert [effect.detail for effect in recorder.effects] == [[str(tmp_path / "same")]]
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments", "expected"),
+    [
+        ("open", ("f", "w", os.O_WRONLY | os.O_CREAT), Effect("file written", ["f"])),
+        ("open", ("f", "r", os.O_RDONLY), None),
+        ("open", ("f", "r", None), None),
+        ("os.rename", ("a", "b", -1, -1), Effect("file renamed", ["a", "b"])),
+        ("os.system", (b"ls",), Effect("process started", ["b'ls'"])),
+        ("socket.connect", ("socket", ("127.0.0.1", 1)), Effect("connection opened", ["('127.0.0.1', 1)"])),
+        ("import", ("json", None, [], [], []), None),
+    ],
+)
+def test_audit_events_become_effects(event: str, arguments: tuple[Any, ...], expected: Effect | None) -> None:
+    """Acts count, looking does not."""
+    assert outside_effect(event, arguments) == expected

@@ -30,6 +30,7 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnablePas
 from langgraph.graph import StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command
+from pydantic import BaseModel, Field
 
 from optiflow.plan.effects import Effects
 from optiflow.plan.graph_plan import GraphPlan
@@ -609,3 +610,32 @@ def test_may_wait_is_a_quick_no() -> None:
     builder.add_node("object", Scorer())
     nodes = GraphPlan.of(builder).nodes
     assert [may_wait(nodes[name].runnable) for name in ("no", "maybe", "object")] == [False, True, True]
+
+
+class Filled(BaseModel):
+    """A state as a model, with a default that is not None."""
+
+    a: int = 0
+    b: int | None = None
+    c: list[str] = Field(default_factory=list)
+
+
+@dataclass
+class FilledToo:
+    """A state as a dataclass."""
+
+    a: int = 0
+    b: int | None = None
+
+
+def test_a_returned_object_writes_what_it_was_filled_with() -> None:
+    """LangGraph writes fields left at a default too: of a model unless it is None, of a dataclass always."""
+
+    def model_node(state: State) -> Any:
+        return Filled(b=1)
+
+    def dataclass_node(state: State) -> Any:
+        return FilledToo()
+
+    assert effects_of(model_node).writes == {"a", "b", "c"}
+    assert effects_of(dataclass_node).writes == {"a", "b"}
