@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import enum
 import functools
+import hashlib
 import json
 import logging.handlers
 import re
@@ -639,3 +640,13 @@ def test_a_returned_object_writes_what_it_was_filled_with() -> None:
 
     assert effects_of(model_node).writes == {"a", "b", "c"}
     assert effects_of(dataclass_node).writes == {"a", "b"}
+
+
+def test_a_digest_only_computes() -> None:
+    """Hashing a text is followed to its end."""
+
+    def digesting(state: State) -> Any:
+        return {"b": hashlib.sha256(state["a"].encode()).hexdigest()[:8]}
+
+    found = effects_of(digesting)
+    assert (found.known, found.reads, found.writes) == (True, {"a"}, {"b"})
