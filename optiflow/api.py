@@ -17,6 +17,7 @@ from optiflow.activation import AnyPregel, activated, run_level
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import preset, resolve
 from optiflow.plan.graph_plan import GraphPlan
+from optiflow.plan.observation.evidence import Evidence, Recorded, evidence, refuted
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "building",
     "compile",
     "decisions_of",
+    "evidence_of",
     "explain",
     "optimize",
     "optimize_fresh",
@@ -110,6 +112,7 @@ def decisions_of(
     graph: AnyStateGraph | AnyPregel,
     toggles: Sequence[Optimization[Any]],
     effects: Mapping[str, Effects] | None = None,
+    recorded: Sequence[Recorded] = (),
 ) -> tuple[Decision, ...]:
     """As `explain`, for toggles that are made already.
 
@@ -117,11 +120,30 @@ def decisions_of(
         graph: A StateGraph or a compiled graph.
         toggles: The toggles.
         effects: Effects declared from outside, by node name.
+        recorded: What the records of earlier runs keep; a node that they contradict counts as unknown.
     """
     if isinstance(graph, Pregel) and not _is_planned(graph):
         return tuple(unplanned(toggle) for toggle in toggles)
     plan = GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects)
-    return rewrite(plan, toggles).decisions
+    return rewrite(refuted(plan, recorded) if recorded else plan, toggles).decisions
+
+
+def evidence_of(
+    graph: AnyStateGraph | AnyPregel, effects: Mapping[str, Effects] | None, recorded: Sequence[Recorded]
+) -> tuple[Evidence, ...]:
+    """What the records of earlier runs say about the effects of a graph's nodes.
+
+    Args:
+        graph: A StateGraph or a compiled graph.
+        effects: Effects declared from outside, by node name.
+        recorded: What the records keep.
+
+    Returns:
+        One piece of evidence for each node that the records confirm or refute.
+    """
+    if not recorded or (isinstance(graph, Pregel) and not _is_planned(graph)):
+        return ()
+    return evidence(GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects), recorded)
 
 
 def toggles_of(opt: Opt) -> tuple[Optimization[Any], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -25,6 +26,9 @@ from optiflow.monitor.observation import NodeSpan, provider_seconds, provider_to
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
+from optiflow.plan.observation.evidence import Recorded, refuted
+from optiflow.plan.observation.outside import ModelCallWatch
+from optiflow.plan.observation.watching import Watcher, watched
 from optiflow.quality.measure import measure
 from optiflow.record.environment import capture, code_digest
 from optiflow.record.normalise import digest, normalise
@@ -42,6 +46,7 @@ from optiflow.record.schema import (
     config_digest,
     new_record_id,
 )
+from optiflow.workflow.graph_sources import graph_sources
 from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
 
@@ -68,6 +73,8 @@ class Job:
     overrides: tuple[str, ...]
     sweep_id: str | None
     code_sha256: str
+    recorded: tuple[Recorded, ...] = ()
+    """What records of earlier runs say about the nodes; what contradicts their effects makes them unknown."""
 
     @property
     def comparison_key(self) -> str:
@@ -99,14 +106,22 @@ def prepare(
     toggles = resolve(config.opt, disabled)
     model = load_chat_model(config.model, clock)
     workflow = load_workflow(config.workflow, model, config.model)
-    return Job(config, clock, workflow, toggles, tuple(overrides), sweep_id, code_digest())
+    code_sha256 = code_digest(*graph_sources(workflow.builder))
+    return Job(config, clock, workflow, toggles, tuple(overrides), sweep_id, code_sha256)
 
 
-def optimized_graph(job: Job) -> tuple[AnyPregel, tuple[Decision, ...]]:
-    """The job's graph, compiled under its toggles, and what each toggle decided."""
+def optimized_graph(job: Job, watcher: Watcher | None = None) -> tuple[AnyPregel, tuple[Decision, ...]]:
+    """The job's graph, compiled under its toggles, and what each toggle decided.
+
+    Args:
+        job: Whose graph.
+        watcher: Told what the nodes do; it costs some microseconds a node.
+    """
     plan = plan_of(job.workflow)
     if plan is not None:
-        return build(plan, job.toggles)
+        if watcher is not None:
+            plan = watched(plan, watcher)
+        return build(refuted(plan, job.recorded) if job.recorded else plan, job.toggles)
     assert isinstance(job.workflow, GraphWorkflow), "a declared workflow always has a plan"
     return job.workflow.compiled, tuple(map(unplanned, job.toggles))
 
@@ -156,7 +171,9 @@ class _Attempt:
 
     def __init__(self, job: Job, on_node_end: Callable[[str], None] | None) -> None:
         self._job = job
-        self._graph, self._decisions = optimized_graph(job)
+        # Only the baseline is watched: no toggle has to bear the cost.
+        self._watcher = None if job.toggles else Watcher()
+        self._graph, self._decisions = optimized_graph(job, self._watcher)
         self._statistics: dict[str, dict[str, float | int | str]] = {}
         self._memory = MemoryProbe(traced=job.config.memory == "traced", interval_s=_SAMPLING_S[job.clock.kind])
         self._final: Any = None
@@ -168,14 +185,23 @@ class _Attempt:
         job = self._job
         with ExitStack() as stack:
             stack.enter_context(use_clock(job.clock))
+            job.clock.run(self._measured())
+
+    async def _measured(self) -> None:
+        """Run the graph under its toggles, which find the event loop running as around any run of a graph."""
+        job = self._job
+        with ExitStack() as stack:
             statistics = {toggle.name: stack.enter_context(toggle.activate()) for toggle in job.toggles}
+            # Whoever watches the loop's callbacks sees only those that begin afterwards.
+            await asyncio.sleep(0)
             stack.enter_context(self._memory)
             # Times of nodes and calls begin where the runtime does.
             self.observed = RunObserver(job.clock.time, self._listener)
-            config = RunnableConfig(callbacks=[self.observed])
+            watches = [] if self._watcher is None else [ModelCallWatch()]
+            config = RunnableConfig(callbacks=[self.observed, *watches])
             cpu, start = time.process_time(), job.clock.time()
             try:
-                self._final = job.clock.run(run_to_end(self._graph, job.workflow, config))
+                self._final = await run_to_end(self._graph, job.workflow, config)
             finally:
                 self._runtime_s = job.clock.time() - start
                 self._cpu_s = time.process_time() - cpu
@@ -199,6 +225,7 @@ class _Attempt:
             "model_calls": calls,
             "nodes": self.observed.nodes,
             "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
+            "observed": None if self._watcher is None else self._watcher.observed or None,
             "statistics": self._statistics,
             "decisions": tuple(
                 DecisionRecord(toggle=each.toggle, node=each.node, action=each.action, reason=each.reason)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from optiflow.config.models import RunConfig
     from optiflow.optimizations.base import Decision
+    from optiflow.plan.observation.evidence import Evidence, Recorded
 
 __all__ = ["USAGE", "main"]
 
@@ -34,26 +35,31 @@ def main(argv: list[str]) -> int:
     from optiflow.config.compose import compose
 
     config = compose([argument for argument in argv if argument != "--json"])
-    name, decisions = _decisions(config)
+    name, decisions, evidence = _explained(config)
     if "--json" in argv:
-        print(json.dumps({"workflow": name, "decisions": [asdict(each) for each in decisions]}, indent=2))
+        told = {"decisions": [asdict(each) for each in decisions], "evidence": [asdict(each) for each in evidence]}
+        print(json.dumps({"workflow": name, **told}, indent=2))
         return 0
     from optiflow.report.terminal import console
 
     if decisions:
         console().print(_table(decisions))
+        for each in evidence:
+            console().print(f"effects of {each.node}: {each}", markup=False, highlight=False)
     else:
         console().print(f"{name}: no toggle is on; add some with +opt=all or '+opt=[cache,parallel]'")
     return 0
 
 
-def _decisions(config: RunConfig) -> tuple[str, Sequence[Decision]]:
-    """The workflow's name, and what was decided about its graph."""
-    from optiflow.api import decisions_of
+def _explained(config: RunConfig) -> tuple[str, Sequence[Decision], Sequence[Evidence]]:
+    """The workflow's name, what was decided about its graph, and what recorded runs say of its nodes' effects."""
+    from optiflow.api import decisions_of, evidence_of
     from optiflow.config.graph import GraphWorkflowConfig
     from optiflow.optimizations.registry import resolve
+    from optiflow.record.environment import code_digest
     from optiflow.run import prepare
     from optiflow.settings import get_settings
+    from optiflow.workflow.graph_sources import graph_sources
 
     disabled = get_settings().disable
     if isinstance(config.workflow, GraphWorkflowConfig):
@@ -65,9 +71,26 @@ def _decisions(config: RunConfig) -> tuple[str, Sequence[Decision]]:
         toggles = resolve(config.opt, disabled)
         reference = parse_reference(config.workflow.ref)
         with open_graph(reference, config.workflow.config, config.workflow.context) as graph:
-            return reference.name, decisions_of(graph, toggles, declared_effects(graph, config.workflow))
+            effects = declared_effects(graph, config.workflow)
+            code = code_digest(*graph_sources(getattr(graph, "builder", None)))
+            recorded = _recorded(reference.name, config, code)
+            decisions = decisions_of(graph, toggles, effects, recorded)
+            return reference.name, decisions, evidence_of(graph, effects, recorded)
     job = prepare(config, disabled=disabled)
-    return job.workflow.name, decisions_of(job.workflow.builder, job.toggles, job.workflow.effects)
+    workflow, recorded = job.workflow, _recorded(job.workflow.name, config, job.code_sha256)
+    decisions = decisions_of(workflow.builder, job.toggles, workflow.effects, recorded)
+    return workflow.name, decisions, evidence_of(workflow.builder, workflow.effects, recorded)
+
+
+def _recorded(workflow: str, config: RunConfig, code_sha256: str) -> tuple[Recorded, ...]:
+    from contextlib import closing
+
+    from optiflow.experiment.recorded import recorded_runs
+    from optiflow.record.store import RecordStore
+    from optiflow.settings import get_settings
+
+    with closing(RecordStore(get_settings().store_url)) as store:
+        return recorded_runs(store, workflow, config, code_sha256)
 
 
 def _table(decisions: Sequence[Decision]) -> Table:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import judge
 from optiflow.config.models import RunConfig
+from optiflow.experiment.recorded import recorded_runs
 from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
 from optiflow.run import Job, execute, prepare
@@ -60,5 +62,6 @@ def run_with_baseline(
         if baseline is None:
             say("no baseline of this workload on record: running it first")
             baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id))
-        record = run(job)
+        seen = recorded_runs(store, job.workflow.name, config, job.code_sha256)
+        record = run(replace(job, recorded=seen))
         return Outcome(record, baseline, judge(record, baseline, config.criteria))

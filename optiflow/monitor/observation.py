@@ -1,11 +1,11 @@
-"""What was seen of one run: its model calls and its nodes, in seconds of the run's clock."""
+"""What was seen of one run: its model calls and its nodes, times in seconds of the run's clock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ModelCall", "NodeSpan", "provider_seconds", "provider_total_seconds"]
+__all__ = ["ModelCall", "NodeObservation", "NodeSpan", "provider_seconds", "provider_total_seconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,23 @@ class NodeSpan:
 
     error: str | None = None
     """Type and first line of what was raised, if anything was; an interrupt of the graph counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObservation:
+    """What one node really did with the state and the world, all its executions in a run together."""
+
+    reads: tuple[str, ...] | None
+    """State keys that it read, sorted; None where that could not be watched."""
+
+    writes: tuple[str, ...]
+    """State keys that it wrote, sorted."""
+
+    outside: tuple[str, ...] = ()
+    """What it did outside the state, in order, e.g. ``opened 'notes.txt' for writing``; each thing once."""
+
+    files_read: tuple[str, ...] = ()
+    """Files that it read, in order; those of Python and of installed packages don't count."""
 
 
 def provider_seconds(calls: Iterable[ModelCall]) -> float:

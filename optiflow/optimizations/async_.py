@@ -1,9 +1,9 @@
-"""Toggle ``async``: long token counts leave the event loop, and what blocks the loop is named."""
+"""Toggle ``async``: what would block the event loop runs in threads, of which there are enough; the rest is named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from optiflow.optimizations.base import Decision, Optimization, Options, Statist
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
+    from optiflow.tokens.counting import Offload
 
 __all__ = ["Async", "AsyncOptions"]
 
@@ -28,27 +29,43 @@ class AsyncOptions(Options):
     blocking_threshold_ms: float = Field(default=100.0, gt=0)
     """A callback that holds the event loop for at least this long, in milliseconds, counts as blocking."""
 
+    sync_threads: int = Field(default=64, ge=1)
+    """How many sync nodes and tools, and blocking calls of async nodes, may run at once. Pools that are larger, and
+    what a run's own ``max_concurrency`` or the application's own executor says, stay as they are."""
+
+    offload: bool = True
+    """Whether blocking calls of async nodes run in threads where the node's code shows that nobody can tell, but for
+    the order of independent events."""
+
 
 class Async(Optimization[AsyncOptions]):
-    """Counts long texts in threads and watches the event loop."""
+    """Keeps the event loop free, and watches it."""
 
     name: ClassVar[str] = "async"
     options_model: ClassVar[type[Options]] = AsyncOptions
 
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
-        """Leave the graph as it is: the toggle works around the run."""
-        return plan.decide(
-            Decision(self.name, "*", "applied", "long token counts run in threads; blocking calls are reported")
-        )
+        """Take blocking calls out of async nodes wherever their effects show that it can't matter."""
+        from optiflow.offload.judging import free_the_loop
+
+        threads = self.options.sync_threads
+        plan = free_the_loop(plan, toggle=self.name, threads=threads, offload=self.options.offload)
+        around = f"sync code has {threads} threads; long token counts run in threads; blocking calls are reported"
+        return plan.decide(Decision(self.name, "*", "applied", around))
 
     @contextmanager
     def activate(self) -> Iterator[Statistics]:
-        """Offload counting and watch the event loops."""
+        """Make the pools large enough, offload counting and watch the event loops."""
         from optiflow.monitor.blocking import detect_blocking
+        from optiflow.offload.pool import enough_threads
         from optiflow.tokens.counting import use_offload
 
         threshold_s = self.options.blocking_threshold_ms / 1000
-        with use_offload(self.options.min_characters) as offload, detect_blocking(threshold_s) as blocking:
+        with (
+            enough_threads(self.options.sync_threads),
+            use_offload(self.options.min_characters) as offload,
+            detect_blocking(threshold_s) as blocking,
+        ):
 
             def statistics() -> Mapping[str, float | int | str]:
                 seen = blocking.report()
@@ -62,8 +79,11 @@ class Async(Optimization[AsyncOptions]):
 
             yield statistics
 
-    def attach(self) -> AbstractContextManager[object]:
-        """Offload counting, without watching: nobody asks what was seen."""
+    @contextmanager
+    def attach(self) -> Iterator[Offload]:
+        """Make the pools large enough and offload counting, without watching: nobody asks what was seen."""
+        from optiflow.offload.pool import enough_threads
         from optiflow.tokens.counting import use_offload
 
-        return use_offload(self.options.min_characters)
+        with enough_threads(self.options.sync_threads), use_offload(self.options.min_characters) as offload:
+            yield offload

@@ -112,4 +112,4 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
     toggles: dict[str, Mapping[str, Any]] = {}
     for part in content.pop("defaults", ()):
         toggles |= preset(part)
-    return toggles | content
+    return toggles | {toggle: {**toggles.get(toggle, {}), **options} for toggle, options in content.items()}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from optiflow.monitor.observation import ModelCall, NodeSpan
+from optiflow.monitor.observation import ModelCall, NodeObservation, NodeSpan
 from optiflow.record.normalise import digest, normalise
 from optiflow.record.parts import (
     DecisionRecord,
@@ -148,6 +148,10 @@ class RunRecord(Part):
     effects: dict[str, NodeEffects] | None = None
     """What each node was declared to read and write; None for a graph of which nobody declared it."""
 
+    observed: dict[str, NodeObservation] | None = None
+    """What each node was seen to read, write and touch, dotted through subgraphs; None where nobody looked, as in
+    runs with toggles."""
+
     deciding: tuple[str, ...] = ()
     """Nodes behind which the graph branches."""
 
@@ -167,7 +171,7 @@ class RunRecord(Part):
             return data
         redactor = Redactor(data.get("config"))
         cleaned = dict(data)
-        for name in ("config", "environment", "model_calls", "nodes", "decisions", "error", "traceback"):
+        for name in ("config", "environment", "model_calls", "nodes", "observed", "decisions", "error", "traceback"):
             if name in cleaned:
                 cleaned[name] = redactor.tree(cleaned[name])
         for name in ("overrides", "argv"):

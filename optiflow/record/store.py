@@ -137,6 +137,11 @@ class RecordStore:
         """The newest run under this key that went well with no toggle on."""
         return self.latest(comparison_key, toggles=())
 
+    def baselines_of(self, workflow: str, count: int) -> list[RunRecord]:
+        """The newest runs of a workflow, by its name, that went well with no toggle on; newest first."""
+        query = sa.select(_RUNS).where(_RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == "")
+        return self._fetch(query.order_by(*_NEWEST_FIRST).limit(count))
+
     def newest(self, count: int = 1) -> list[RunRecord]:
         """The newest records of all, newest first."""
         return self._fetch(sa.select(_RUNS).order_by(*_NEWEST_FIRST).limit(count))

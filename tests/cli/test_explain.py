@@ -80,7 +80,7 @@ def test_no_toggle(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(reference) == 0
     assert "builder: no toggle is on; add some with +opt=all" in capsys.readouterr().out
     assert main([*reference, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"workflow": "builder", "decisions": []}
+    assert json.loads(capsys.readouterr().out) == {"workflow": "builder", "decisions": [], "evidence": []}
 
 
 def test_declared_effects_are_used(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 import optiflow.record.parts
 import optiflow.record.schema
-from optiflow.monitor.observation import ModelCall, NodeSpan
+from optiflow.monitor.observation import ModelCall, NodeObservation, NodeSpan
 from optiflow.record.parts import (
     DecisionRecord,
     ErrorRecord,
@@ -49,6 +49,7 @@ def full(make_record) -> RunRecord:
         quality=QualityRecord(kind="truth", score=0.9, grade="A", right=9, missing=1, wrong=0),
         decisions=(DecisionRecord(toggle="cache", node="*", action="applied", reason="r"),),
         effects={"n": NodeEffects(reads=("a",), writes=("b",))},
+        observed={"n": NodeObservation(("a",), ("b",), ("removed 'x'",), ("y",))},
         deciding=("n",),
         statistics={"cache": {"hits": 3, "rate": 0.5, "kind": "lru"}},
         error=ErrorRecord(type="ValueError", message="x", where="n"),

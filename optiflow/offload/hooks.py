@@ -1,0 +1,70 @@
+"""Functions of other packages, replaced as long as somebody needs it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+__all__ = ["Hooks"]
+
+_ABSENT = object()
+
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Hooks:
+    """Wraps functions while at least one block holds them; afterwards everything is as it was.
+
+    Only packages that are loaded already are touched.
+
+    Args:
+        wraps: How to wrap what, by module and dotted name within it.
+    """
+
+    def __init__(self, wraps: Mapping[tuple[str, str], Wrap]) -> None:
+        self._wraps = wraps
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._installed: list[tuple[Any, str, object, Callable[..., Any]]] = []
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the hooks for the block; blocks may overlap, in any thread."""
+        with self._lock:
+            if not self._holders:
+                self._install()
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._remove()
+
+    def _install(self) -> None:
+        for (module, dotted), wrap in self._wraps.items():
+            owner: Any = sys.modules.get(module)
+            *path, name = dotted.split(".")
+            for part in path:
+                owner = getattr(owner, part, None)
+            plain = getattr(owner, name, None)
+            if plain is not None:
+                hook = wraps(plain)(wrap(plain))
+                self._installed.append((owner, name, vars(owner).get(name, _ABSENT), hook))
+                setattr(owner, name, hook)
+
+    def _remove(self) -> None:
+        for owner, name, before, hook in self._installed:
+            # Whoever wrapped the hook meanwhile puts it back in the end, where it only passes calls on.
+            if vars(owner).get(name) is not hook:
+                continue
+            if before is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+        self._installed.clear()

@@ -1,0 +1,77 @@
+"""Functions of other packages, replaced as long as somebody needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from optiflow.offload.hooks import Hooks
+
+
+class Base:
+    """Has a method."""
+
+    def method(self) -> str:
+        """Say where it is."""
+        return "base"
+
+
+class Derived(Base):
+    """Inherits it."""
+
+
+@pytest.fixture
+def module() -> Iterator[Any]:
+    """A loaded module with a function and a class."""
+    made: Any = ModuleType("hooked_module")
+    made.speak = lambda: "plain"
+    made.Derived = Derived
+    sys.modules["hooked_module"] = made
+    yield made
+    del sys.modules["hooked_module"]
+
+
+def louder(plain: Callable[..., str]) -> Callable[..., str]:
+    """Wrap a function."""
+    return lambda *args: plain(*args).upper()
+
+
+def test_held_while_anybody_holds_it(module: Any) -> None:
+    """Overlapping blocks share the hook, and the last one takes it away."""
+    plain = module.speak
+    hooks = Hooks({("hooked_module", "speak"): louder})
+    first, second = hooks.held(), hooks.held()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert module.speak() == "PLAIN"
+    second.__exit__(None, None, None)
+    assert module.speak is plain
+
+
+def test_inherited_methods_leave_nothing_behind(module: Any) -> None:
+    """A method that a class inherits is not left as its own."""
+    with Hooks({("hooked_module", "Derived.method"): louder}).held():
+        assert Derived().method() == "BASE"
+    assert "method" not in vars(Derived)
+
+
+def test_what_is_not_loaded_is_left_alone(module: Any) -> None:
+    """Unknown modules and names are no errors."""
+    names = ("hooked_module_2", "speak"), ("hooked_module", "shout"), ("hooked_module", "Other.method")
+    with Hooks(dict.fromkeys(names, louder)).held():
+        assert module.speak() == "plain"
+    assert not hasattr(module, "shout")
+
+
+def test_somebody_elses_wrapper_stays(module: Any) -> None:
+    """Whoever wrapped the hook meanwhile is not undone."""
+    with Hooks({("hooked_module", "speak"): louder}).held():
+        hook = module.speak
+        module.speak = other = lambda: f"{hook()}!"
+    assert module.speak is other
+    assert module.speak() == "PLAIN!"
