@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Hashable
-from functools import cache
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -126,7 +126,7 @@ for _name in (
 _WHOLE_ATTRIBUTES = frozenset({"__dict__", "model_dump", "model_dump_json", "model_copy", "dict", "json", "copy"})
 
 
-@cache
+@lru_cache(maxsize=256)
 def _guarded_class(cls: Any) -> type:
     def look_up(self: object, name: str) -> Any:
         guard: Guard = object.__getattribute__(self, "__dict__")[_GUARD]

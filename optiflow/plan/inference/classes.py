@@ -44,7 +44,7 @@ def is_plain(obj: Any) -> bool:
     return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or is_runnable(obj)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def changing_attributes(cls: Any) -> frozenset[str]:
     """Attributes that the class's own methods assign after ``__init__``."""
     changing: set[str] = set()

@@ -166,7 +166,7 @@ def _arguments(target: Any) -> Arguments:
     return Arguments((STATE,) if parameters else (), named)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=16)  # a graph has few schemas, and an application may make new ones for every run
 def _types(schema: Any) -> Mapping[str, Any]:
     try:
         hints = typing.get_type_hints(schema, include_extras=True)

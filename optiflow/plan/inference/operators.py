@@ -63,7 +63,7 @@ def hidden_operator(value: Value, methods: tuple[str, ...]) -> str | None:
     return f"an operator of {cls.__name__}" if value.kind == "object" and methods is not TRUTH else None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _own_operators(cls: Any) -> frozenset[str]:
     """The operators for which a class of the application has code of its own."""
     found = set()

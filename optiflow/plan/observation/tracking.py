@@ -11,7 +11,7 @@ import copy
 import dataclasses
 from abc import ABCMeta
 from collections.abc import Callable, Hashable, Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
@@ -211,7 +211,7 @@ _WHOLE = frozenset({"__dict__", "model_dump", "model_dump_json", "model_copy", "
 _COPYING = ("__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__replace__")
 
 
-@cache
+@lru_cache(maxsize=256)
 def _tracked_class(cls: Any) -> type | None:
     """A subclass whose instances note which attributes are asked for; None where there can't be one."""
     if not (dataclasses.is_dataclass(cls) or issubclass(cls, BaseModel)) or _is_told_of_subclasses(cls):
