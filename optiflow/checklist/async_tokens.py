@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from optiflow.checklist.lines import Line, paired, reduction_line
 from optiflow.checklist.phases import Context
-from optiflow.optimizations.registry import resolve
 from optiflow.tokens import count_tokens, count_tokens_async
 
 __all__ = ["check"]
@@ -25,7 +24,7 @@ def check(context: Context) -> Iterable[Line]:
         return
     model = context.config.model.tokenizer
     texts = _long_texts(context.texts)
-    (toggle,) = resolve({"async": context.config.opt["async"]})
+    toggle = context.toggle("async")
 
     async def agents() -> list[int]:
         return list(await asyncio.gather(*(count_tokens_async(text, model) for text in texts)))

@@ -9,7 +9,6 @@ from optiflow.checklist.lines import Line, paired, reduction_line
 from optiflow.checklist.phases import Context
 from optiflow.clock import RealClock, VirtualClock
 from optiflow.models.load import load_chat_model
-from optiflow.optimizations.registry import resolve
 
 __all__ = ["check"]
 
@@ -38,7 +37,7 @@ def check(context: Context) -> Iterable[Line]:
         return clock.run(batch())
 
     def together() -> list[PromptOutcome[str]]:
-        (toggle,) = resolve({"parallel": context.config.opt["parallel"]})
+        toggle = context.toggle("parallel")
         with toggle.activate() as statistics:
             outcomes = clock.run(batch())
             peaks.append(int(statistics()["peak_in_flight"]))

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optiflow.checklist.lines import Line
 from optiflow.config.compose import compose
 from optiflow.config.models import RunConfig
+from optiflow.optimizations.base import Optimization
+from optiflow.optimizations.registry import resolve
 from optiflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,6 +80,11 @@ class Context:
             say=self.say,
             progress=lambda _total: nullcontext(lambda _name: None),
         )
+
+    def toggle(self, name: str) -> Optimization[Any]:
+        """A toggle made anew with its configured options."""
+        (made,) = resolve({name: self.config.opt[name]})
+        return made
 
     def is_on(self, toggle: str) -> bool:
         """Whether a toggle takes part."""

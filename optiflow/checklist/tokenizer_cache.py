@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from optiflow.checklist.lines import Line, paired, reduction_line
 from optiflow.checklist.phases import Context
-from optiflow.optimizations.registry import resolve
 from optiflow.tokens import TokenizerCache, count_tokens
 from optiflow.tokens.encodings import encoding_name
 
@@ -29,10 +29,8 @@ def check(context: Context) -> Iterable[Line]:
         return sum(count_tokens(prompt, model) for prompt in prompts)
 
     def agents_with_cache() -> dict[str, float | int | str]:
-        (toggle,) = resolve({"cache": context.config.opt["cache"]})
+        toggle = context.toggle("cache")
         with toggle.activate() as statistics:
-            from contextvars import copy_context
-
             with ThreadPoolExecutor(_AGENTS) as pool:
                 contexts = [copy_context() for _ in range(_AGENTS * _ROUNDS)]
                 totals = set(pool.map(lambda one: one.run(agent, 0), contexts))
