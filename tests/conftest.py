@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +26,42 @@ from optiflow.record.schema import (
     new_record_id,
 )
 from optiflow.settings import get_settings
+
+_SERVICES = {name: os.environ.get(f"OPTIFLOW_TEST_{name.upper()}_URL") for name in ("redis", "postgres")}
+"""Addresses of the services, read before the tests take the project's variables out of the environment."""
+
+
+def _service(name: str) -> str:
+    """The address of a service, or a skip, or a failure where skips are none."""
+    address = _SERVICES[name]
+    if address:
+        return address
+    reason = f"needs a {name} server: set OPTIFLOW_TEST_{name.upper()}_URL"
+    if os.environ.get("OPTIFLOW_REQUIRE_SERVICES"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """A Redis server that other tests use too: take keys of a prefix of your own."""
+    return _service("redis")
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL database of this test's own, dropped at its end."""
+    import psycopg
+    from psycopg import sql
+
+    server = _service("postgres")
+    name = f"optiflow_test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(autouse=True)
