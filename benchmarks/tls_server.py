@@ -188,11 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server_seen.lock:
             self.number = self.server_seen.connections
             self.server_seen.connections += 1
-            self.server_seen.open.add(self.connection)  # type: ignore[arg-type]
+            self.server_seen.open.add(self.connection)
 
     def finish(self) -> None:
         with self.server_seen.lock:
-            self.server_seen.open.discard(self.connection)  # type: ignore[arg-type]
+            self.server_seen.open.discard(self.connection)
         super().finish()
 
     def do_GET(self) -> None:
@@ -204,14 +204,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/wait":
             self.server_seen.proceed.wait()
         if self.path == "/redirect":
-            self._answer({}, 302, location="/here")
+            self._answer({}, 302, ("location", "/here"))
         elif self.path == "/close":
             self.close_connection = True
-            self._answer({}, connection="close")
+            self._answer({}, 200, ("connection", "close"))
         elif self.path == "/cookie":
-            self._answer({}, **{"set-cookie": "user=one"})
-        elif self.path == "/challenge":
-            self._answer({}, 401, **{"www-authenticate": "Negotiate"})
+            self._answer({}, 200, ("set-cookie", "user=one"))
         elif self.path.endswith("/chat/completions"):
             self._answer(_OPENAI)
         elif self.path.endswith("/messages"):
@@ -221,12 +219,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815
 
-    def _answer(self, answer: object, status: int = 200, **headers: str) -> None:
+    def _answer(self, answer: object, status: int = 200, *headers: tuple[str, str]) -> None:
         body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
-        for name, value in headers.items():
+        for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
