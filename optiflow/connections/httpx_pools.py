@@ -182,10 +182,10 @@ class _Lending:
         """Leave what is idle, and not spoken for, to whoever needs it."""
         if self.is_private or current_usage() is None:
             return
-        reserved = [request.connection for request in self._requests]
+        reserved = {id(request.connection) for request in self._requests}
         for connection in list(self._connections):
             key = getattr(connection, "lent_key", None)
-            if key is None or connection in reserved or not connection.is_idle() or connection.is_closed():
+            if key is None or id(connection) in reserved or not connection.is_idle() or connection.is_closed():
                 continue
             if IDLE.lend(key, connection, self):  # type: ignore[arg-type]
                 self._connections.remove(connection)
