@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "run baseline and optimized side by side and print the first difference",
     "compare": "compare two records, or the two newest",
     "exec": "run a program with every StateGraph in it optimized",
+    "experiment": "plan, watch, resume and report experiments",
     "explain": "what each toggle did to each node, or why it refused",
     "phase": "check one phase of the checklist against its own operation without the toggle",
     "signoff": "write the whole checklist filled in from measurements",

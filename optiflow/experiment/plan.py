@@ -8,10 +8,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Arm", "Design", "ExperimentPlan", "PlannedJob", "job_id"]
+__all__ = ["Arm", "Design", "ExperimentPlan", "JobState", "PlannedJob", "job_id"]
 
 Design = Literal["ablate", "full", "screen", "rollback", "grid", "search"]
 """How the arms are chosen."""
+
+
+JobState = Literal["planned", "claimed", "done", "failed"]
+"""How far a job has come; ``claimed``: a worker runs it, or died while it did."""
 
 
 class _Frozen(BaseModel):
@@ -25,16 +29,22 @@ class Arm(_Frozen):
     """Unique in its plan, for people: ``none``, ``all``, ``only cache``, ``all minus cache``."""
 
     overrides: tuple[str, ...]
-    """The Hydra overrides that make it."""
+    """The Hydra overrides that its configuration is composed from; ``levels`` are switched afterwards."""
 
-    levels: Mapping[str, bool]
-    """Each factor (a toggle of the design) and whether it is on."""
+    levels: Mapping[str, bool] = Field(default_factory=dict)
+    """Each toggle that the design switches, and whether it is on."""
 
     config_sha256: str
     """Digest of its resolved configuration; two arms of one plan never share it."""
 
     values: Mapping[str, float | int | str] = Field(default_factory=dict)
     """The chosen value of each searched option by its dotted key; empty but in a search."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Overrides that run this arm by hand."""
+        off = (f"opt.{toggle}.enabled=false" for toggle, on in self.levels.items() if not on)
+        return (*self.overrides, *off)
 
 
 class PlannedJob(_Frozen):
@@ -57,7 +67,8 @@ class ExperimentPlan(_Frozen):
     """Everything that is decided before the first run; never changed afterwards."""
 
     experiment_id: str
-    """Digest of all that decides it, so that the same plan is the same experiment and can be resumed."""
+    """Digest of all that decides it but the number of blocks: the same plan is the same experiment, can be resumed,
+    and can be given more blocks."""
 
     name: str
     """What the user calls it."""
@@ -88,6 +99,22 @@ class ExperimentPlan(_Frozen):
 
     excluded: Mapping[str, str] = Field(default_factory=dict)
     """Arms that the toggles' own rules forbid, and why."""
+
+    figures: tuple[str, ...] = ("runtime_s",)
+    """The figures that are analysed; the first decides."""
+
+    min_effect: float = 0.01
+    """The smallest change that matters, as a share."""
+
+    workload_key: str
+    """Digest of workload, input and code; where it changes, what was measured before no longer counts."""
+
+    arguments: tuple[str, ...] = ()
+    """The command line that made it, without secrets."""
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name."""
+        return next(arm for arm in self.arms if arm.name == name)
 
 
 def job_id(experiment_id: str, config_sha256: str, block: int) -> str:

@@ -7,7 +7,7 @@ process killed at any moment leaves each record either as it was or as it was to
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -23,20 +23,21 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
 from optiflow.record.schema import SCHEMA_VERSION, RunRecord, Status
 
-__all__ = ["RecordStore"]
+__all__ = ["METADATA", "RecordStore"]
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
+"""Every table of the store."""
 
 _STORE = sa.Table(
     "optiflow_store",
-    _METADATA,
+    METADATA,
     sa.Column("name", sa.String(32), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
 )
 
 _RUNS = sa.Table(
     "optiflow_runs",
-    _METADATA,
+    METADATA,
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("started_at", sa.String(32), nullable=False, index=True),
     sa.Column("status", sa.String(16), nullable=False),
@@ -95,11 +96,15 @@ class RecordStore:
             StoreError: The store can't be written; nothing of the record is in it then.
             StoreVersionError: A newer OptiFlow made the store.
         """
+        with self.writing() as connection:
+            self.write(connection, record)
+
+    def write(self, connection: sa.Connection, record: RunRecord) -> None:
+        """As `save`, as a part of a transaction that `writing` began."""
         row = _row(record)
-        with self._writing() as connection:
-            changed = connection.execute(sa.update(_RUNS).where(_RUNS.c.id == row["id"]).values(row))
-            if changed.rowcount == 0:
-                connection.execute(sa.insert(_RUNS).values(row))
+        changed = connection.execute(sa.update(_RUNS).where(_RUNS.c.id == row["id"]).values(row))
+        if changed.rowcount == 0:
+            connection.execute(sa.insert(_RUNS).values(row))
 
     def get(self, record_id: str) -> RunRecord:
         """The record of this id, or whose id alone begins so.
@@ -162,7 +167,7 @@ class RecordStore:
         if not gone:
             return []
         marked = []
-        with self._writing() as connection:
+        with self.writing() as connection:
             for record in gone:
                 # The run may have ended well between our reading and its process's end.
                 still = (_RUNS.c.id == record.record_id) & (_RUNS.c.status == "running")
@@ -175,13 +180,18 @@ class RecordStore:
         self._engine.dispose()
 
     def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
+        return [self._record(row) for row in self.rows(query)]
+
+    def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """The rows of a query; none where there is no store yet.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
         if not self._exists():
             return []
         with self._explained(), self._engine.connect() as connection:
-            if not self._prepared(connection):
-                return []
-            rows = connection.execute(query).all()
-        return [self._record(row) for row in rows]
+            return connection.execute(query).all() if self._prepared(connection) else []
 
     def _record(self, row: sa.Row[Any]) -> RunRecord:
         try:
@@ -200,7 +210,13 @@ class RecordStore:
         return self._file is None or self._file.exists()
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction, with the tables there.
+
+        Raises:
+            StoreError: The store can't be written; nothing of the transaction is in it then.
+            StoreVersionError: A newer OptiFlow made the store.
+        """
         with self._explained():
             if self._file is not None:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +241,7 @@ class RecordStore:
         return found is not None
 
     def _create(self, connection: sa.Connection) -> None:
-        for table in _METADATA.sorted_tables:
+        for table in METADATA.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))

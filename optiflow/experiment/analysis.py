@@ -1,0 +1,109 @@
+"""The whole analysis: from a plan and its records to effects, verdicts and warnings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from optiflow.analysis.experiment.conditions import warnings_of
+from optiflow.analysis.experiment.effects import effects_of
+from optiflow.analysis.experiment.paired import compare_arms
+from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis, Sample
+from optiflow.analysis.experiment.shapley import shapley_shares
+from optiflow.analysis.figures import figures
+from optiflow.analysis.verdict import Verdict, judge
+from optiflow.config.criteria import CriteriaConfig
+from optiflow.experiment.plan import ExperimentPlan
+from optiflow.record.schema import RunRecord
+
+__all__ = ["analyse", "samples_of"]
+
+
+def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAnalysis:
+    """Tell what the runs of an experiment tell, however many of them there are yet.
+
+    Args:
+        plan: What was planned.
+        records: The record of each job that ended, with ``block`` and the digest of its arm's configuration.
+
+    Returns:
+        The analysis; an arm without any run is INCONCLUSIVE.
+    """
+    jobs = _by_job(plan, records)
+    went_well = {place: record for place, record in jobs.items() if record.status == "ok"}
+    verdicts, reasons = _verdicts(plan, jobs)
+    return ExperimentAnalysis(
+        experiment_id=plan.experiment_id,
+        name=plan.name,
+        metrics=tuple(_metric(plan, went_well, figure) for figure in plan.figures),
+        verdicts=verdicts,
+        reasons=reasons,
+        complete=len(jobs) == len(plan.jobs),
+        missing=len(plan.jobs) - len(jobs),
+        failed=Counter(arm for (arm, _), record in jobs.items() if record.status != "ok"),
+    )
+
+
+def samples_of(plan: ExperimentPlan, records: Sequence[RunRecord], figure: str) -> tuple[Sample, ...]:
+    """The measurements of one figure, in the order of the plan."""
+    went_well = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
+    return _samples(plan, went_well, figure)
+
+
+def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
+    """The record of each arm and block, in the order of the plan."""
+    found = {(record.block, record.position): record for record in records}
+    placed = ((job, found.get((job.block, job.position))) for job in plan.jobs)
+    return {(job.arm, job.block): record for job, record in placed if record is not None}
+
+
+def _samples(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> tuple[Sample, ...]:
+    samples = []
+    for job in plan.jobs:
+        record = jobs.get((job.arm, job.block))
+        value = None if record is None else figures(record).get(figure)
+        if isinstance(value, int | float):
+            samples.append(Sample(job.arm, job.block, job.position, float(value)))
+    return tuple(samples)
+
+
+def _metric(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> MetricAnalysis:
+    samples = _samples(plan, jobs, figure)
+    levels = {arm.name: {name: arm.levels[name] for name in plan.factors} for arm in plan.arms if plan.factors}
+    order = {(job.arm, job.block): place for place, job in enumerate(plan.jobs)}
+    return MetricAnalysis(
+        figure=figure,
+        arms=compare_arms(samples, plan.baseline, min_effect=plan.min_effect, seed=plan.seed),
+        effects=effects_of(samples, levels, plan.factors, seed=plan.seed),
+        shapley=shapley_shares(samples, levels, plan.factors, plan.baseline),
+        warnings=warnings_of(samples, plan.baseline, order, plan.min_effect),
+    )
+
+
+def _verdicts(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord]) -> tuple[dict[str, str], dict[str, str]]:
+    """Equal answers first, in every block; then the criteria, in most of them."""
+    judged: dict[str, list[Verdict]] = defaultdict(list)
+    for (arm, block), record in jobs.items():
+        baseline = jobs.get((plan.baseline, block))
+        if arm != plan.baseline and record.status == "ok" and baseline is not None and baseline.status == "ok":
+            judged[arm].append(judge(record, baseline, CriteriaConfig.model_validate(record.config["criteria"])))
+    verdicts, reasons = {}, {}
+    for name in (arm.name for arm in plan.arms if arm.name != plan.baseline):
+        verdicts[name], reason = _verdict(judged[name])
+        if reason:
+            reasons[name] = reason
+    return verdicts, reasons
+
+
+def _verdict(judged: Sequence[Verdict]) -> tuple[str, str]:
+    if not judged:
+        return "INCONCLUSIVE", "no run of it went well in a block in which the baseline's did"
+    for verdict in judged:
+        if verdict.outputs_equal is False:
+            return "REGRESSED", f"answer differs: {verdict.difference}"
+    failing = Counter(result.name for verdict in judged for result in verdict.criteria if result.passed is False)
+    if not failing:
+        return "PASS", ""
+    name, count = failing.most_common(1)[0]
+    reason = f"criterion {name!r} failed in {count} of {len(judged)} blocks"
+    return ("REGRESSED" if 2 * count > len(judged) else "INCONCLUSIVE"), reason
