@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from optiflow.analysis.experiment.results import ArmResult, ExperimentAnalysis, Interval, MetricAnalysis
+from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan, JobState
+from optiflow.report.wording import call_text, ratio_text
 
 __all__ = ["experiment_view", "experiments_view", "plan_view"]
 
@@ -75,11 +76,6 @@ def experiment_view(
     return Group(*parts)
 
 
-def ratio_text(ratio: float, interval: Interval) -> str:
-    """A ratio with its interval: ``0.176 [0.175, 0.178]``."""
-    return f"{ratio:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 def _title(plan: ExperimentPlan) -> Text:
     jobs = f"{len(plan.arms)} arms × {plan.blocks} blocks = {len(plan.jobs)} jobs"
     return Text.assemble((plan.name, "bold"), f"  ·  {plan.design}  ·  {jobs}  ·  seed {plan.seed}")
@@ -91,21 +87,13 @@ def _arms(metric: MetricAnalysis, analysis: ExperimentAnalysis) -> Table:
         verdict = analysis.verdicts.get(result.arm, "INCONCLUSIVE")
         table.add_row(
             Text(result.arm),
-            ratio_text(result.ratio, result.interval),
-            Text(_call(result), style=_CALL_STYLE[result.call]),
+            ratio_text(result),
+            Text(call_text(result), style=_CALL_STYLE[result.call]),
             str(result.blocks),
             "–" if result.p_value is None else f"{result.p_value:.2g}",
             Text(verdict, style=_VERDICT_STYLE[verdict]),
         )
     return table
-
-
-def _call(result: ArmResult) -> str:
-    if result.call != "inconclusive":
-        return result.call
-    if result.blocks_needed is None:
-        return "inconclusive, blocks alone won't decide"
-    return f"inconclusive, {result.blocks_needed} more blocks would decide"
 
 
 def _effects(metric: MetricAnalysis) -> Table:
@@ -121,7 +109,7 @@ def _effects(metric: MetricAnalysis) -> Table:
         aliases = "".join(f" = {'×'.join(other)}" for other in effect.aliased_with)
         table.add_row(
             Text("×".join(effect.factors) + aliases),
-            ratio_text(effect.ratio, effect.interval),
+            ratio_text(effect),
             f"{effect.share_of_variation:.1%}",
             known,
         )
@@ -132,7 +120,7 @@ def _others(metrics: Sequence[MetricAnalysis]) -> Table:
     table = _table("arm", *(metric.figure for metric in metrics), left={0})
     results = [{result.arm: result for result in metric.arms} for metric in metrics]
     for arm in dict.fromkeys(name for of_metric in results for name in of_metric):
-        cells = [ratio_text(found.ratio, found.interval) if (found := of.get(arm)) else "–" for of in results]
+        cells = [ratio_text(found) if (found := of.get(arm)) else "–" for of in results]
         table.add_row(Text(arm), *cells)
     return table
 

@@ -47,8 +47,8 @@ def effects_of(
         seed: Of the resampling.
 
     Returns:
-        Main effects in the order of the factors, then pairs; those that the design can't tell from an earlier one are
-        named with that one. Nothing where no two blocks are complete.
+        Main effects in the order of the factors, then pairs where the design is balanced enough for them; those that
+        it can't tell from an earlier one are named with that one. Nothing where no two blocks are complete.
     """
     arms = list(levels)
     values = by_block(samples)
@@ -82,17 +82,24 @@ def _model(levels: Levels, factors: Sequence[str]) -> _Model:
     terms: list[_Term] = []
     columns = [np.ones(len(levels))]
     aliases: dict[_Term, tuple[_Term, ...]] = {}
-    for term in (*((name,) for name in factors), *itertools.combinations(factors, 2)):
-        column = np.prod([signs[name] for name in term], axis=0)
-        # The same signs, or all turned round: the two can't be told apart.
-        twin = next(
-            (known for known, other in zip(terms, columns[1:], strict=True) if abs(column @ other) == len(column)), None
-        )
+    for name in factors:
+        terms.append((name,))
+        columns.append(signs[name])
+    # Pairs can only be told if each is independent of all the rest, or the very same as another.
+    pairs: list[tuple[_Term, NDArray[np.float64]]] = []
+    for term in itertools.combinations(factors, 2):
+        column = signs[term[0]] * signs[term[1]]
+        known = [*zip(terms, columns[1:], strict=True), *pairs]
+        products = [float(column @ other) for _, other in known]
+        twin = next((place for place, product in enumerate(products) if abs(product) == len(column)), None)
         if twin is not None:
-            aliases[twin] = (*aliases.get(twin, ()), term)
-        elif np.linalg.matrix_rank(np.column_stack([*columns, column])) == len(columns) + 1:
-            terms.append(term)
-            columns.append(column)
+            aliases[known[twin][0]] = (*aliases.get(known[twin][0], ()), term)
+        elif any(products) or column.sum():
+            return _Model(tuple(terms), np.column_stack(columns), {})
+        else:
+            pairs.append((term, column))
+    terms += [term for term, _ in pairs]
+    columns += [column for _, column in pairs]
     return _Model(tuple(terms), np.column_stack(columns), aliases)
 
 
