@@ -48,7 +48,11 @@ def main(argv: Sequence[str]) -> int:
     if _is_sweep(argv):
         return sweep(argv)
     single = _Single()
-    run_hydra(argv, partial(_job, single=single))
+    try:
+        run_hydra(argv, partial(_job, single=single))
+    except KeyboardInterrupt:
+        if single.failure is None:
+            raise
     if single.failure is not None:
         raise single.failure
     if single.outcome is None:
@@ -66,7 +70,8 @@ def sweep(argv: Sequence[str], *, resume: str | None = None) -> int:
         resume: The experiment that is gone on with.
     """
     from optiflow.cli.experiment import show_sweep, watching
-    from optiflow.experiment.sweeper import Session, register, session
+    from optiflow.experiment.hydra_plugins import register
+    from optiflow.experiment.sweeper import Session, session
 
     register()
     current = Session(arguments=tuple(argv), resume=resume, progress=watching)
@@ -88,15 +93,19 @@ def run_task(raw: DictConfig) -> list[JobFailure]:
     from optiflow.experiment.worker import run_jobs
 
     sources = HydraConfig.get().runtime.config_sources
-    return run_jobs(
-        raw.task.experiment_id,
-        list(raw.task.jobs),
-        get_settings(),
-        search_path=[Path(source.path) for source in sources if source.provider == "command-line"],
-        fail_fast=raw.task.fail_fast,
-        retry_failed=raw.task.retry_failed,
-        around=log_as_configured,
-    )
+    try:
+        return run_jobs(
+            raw.task.experiment_id,
+            list(raw.task.jobs),
+            get_settings(),
+            search_path=[Path(source.path) for source in sources if source.provider == "command-line"],
+            fail_fast=raw.task.fail_fast,
+            retry_failed=raw.task.retry_failed,
+            around=log_as_configured,
+        )
+    except RunInterruptedError as error:
+        # A launcher takes any other exception for a failed job, and starts the next.
+        raise KeyboardInterrupt from error
 
 
 def _is_sweep(argv: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pydantic import ValidationError
+
 from optiflow.config.experiment import ExperimentConfig
 from optiflow.config.models import RunConfig
 from optiflow.errors import ConfigurationError, nearest_name
@@ -136,6 +138,9 @@ def _plan(
         try:
             sha256 = run_digest(arm_config(arm, compose))
         except ConfigurationError as error:
+            if design == "grid" and not isinstance(error.__cause__, ValidationError | None):
+                # A name that is not there: better told now than after everything else has run.
+                raise
             excluded[arm.name] = str(error)
             continue
         arms.setdefault(sha256, arm.model_copy(update={"config_sha256": sha256}))
@@ -161,7 +166,7 @@ def _plan(
         arms=chosen,
         blocks=blocks,
         seed=seed,
-        jobs=schedule(experiment_id, chosen, blocks, seed),
+        jobs=schedule(experiment_id, chosen, blocks, seed, shuffled=design != "grid"),
         aliases=tuple(aliases),
         excluded=excluded,
         figures=tuple(figures),

@@ -10,7 +10,9 @@ from optiflow.experiment.plan import Arm, PlannedJob, job_id
 __all__ = ["schedule"]
 
 
-def schedule(experiment_id: str, arms: Sequence[Arm], blocks: int, seed: int) -> tuple[PlannedJob, ...]:
+def schedule(
+    experiment_id: str, arms: Sequence[Arm], blocks: int, seed: int, *, shuffled: bool = True
+) -> tuple[PlannedJob, ...]:
     """Every arm once a block; every second block runs the one before backwards.
 
     A drift that is linear over two blocks then adds the same to every arm (ABBA); each pair of blocks has an order
@@ -22,12 +24,17 @@ def schedule(experiment_id: str, arms: Sequence[Arm], blocks: int, seed: int) ->
         arms: What runs.
         blocks: How many times.
         seed: Recorded with the plan.
+        shuffled: Whether the order is drawn; else every block runs the arms as they are given.
     """
     jobs = []
     for block in range(blocks):
         # A string seeds the generator the same in every process and version of Python.
         order = random.Random(f"{seed}/{block // 2}").sample(range(len(arms)), len(arms))
-        for position, place in enumerate(order if block % 2 == 0 else reversed(order)):
+        if not shuffled:
+            order = list(range(len(arms)))
+        elif block % 2:
+            order.reverse()
+        for position, place in enumerate(order):
             arm = arms[place]
             jobs.append(
                 PlannedJob(

@@ -1,20 +1,17 @@
 """OptiFlow's own Hydra sweeper: plans an experiment or a grid, launches what is not done yet, and keeps everything.
 
-It is registered by the application (`register`), works with any launcher, and is the only sweeper that
+It works with any launcher, and is the only sweeper that
 ``python -m optiflow -m`` uses: a plain grid is recorded, deduplicated and resumable like any experiment.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -39,10 +36,8 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
-__all__ = ["ExperimentSweeper", "Session", "register", "session"]
+__all__ = ["ExperimentSweeper", "Session", "session"]
 
-_PLUGINS = "hydra_plugins"
-_ALIAS = f"{_PLUGINS}.optiflow"
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -75,16 +70,6 @@ def session(given: Session) -> Iterator[Session]:
         yield given
     finally:
         _session.reset(token)
-
-
-def register() -> None:
-    """Make the sweeper known to Hydra, which takes plugins from one package only: there this module has an alias."""
-    with suppress(ModuleNotFoundError):
-        import_module(_PLUGINS)
-    sys.modules.setdefault(_PLUGINS, ModuleType(_PLUGINS))
-    sys.modules[_ALIAS] = sys.modules[__name__]
-    ExperimentSweeper.__module__ = _ALIAS
-    Plugins.instance().register(ExperimentSweeper)
 
 
 class ExperimentSweeper(Sweeper):
