@@ -198,7 +198,7 @@ def _show_grid(current: Session, store: ExperimentStore, plan: ExperimentPlan) -
 def _show_experiment(
     store: ExperimentStore, plan: ExperimentPlan, form: str, current: Session | None, output: str | None = None
 ) -> int:
-    from optiflow.experiment.analysis import analyse
+    from optiflow.experiment.analysis import analyse, front_of
 
     runs = store.runs(plan)
     analysis = analyse(plan, runs)

@@ -18,7 +18,7 @@ class _Frozen(BaseModel):
 class SearchConfig(_Frozen):
     """What a search varies, and what it looks for."""
 
-    space: dict[str, tuple[float | int | str, ...]] = Field(min_length=1)
+    space: dict[str, tuple[bool | int | float | str, ...]] = Field(min_length=1)
     """The values of each option by its dotted key, such as ``opt.parallel.max_concurrency``."""
 
     trials: Annotated[int, Field(ge=1, le=10_000)] = 30

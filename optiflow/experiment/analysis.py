@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from optiflow.analysis.experiment.conditions import warnings_of
 from optiflow.analysis.experiment.effects import effects_of
 from optiflow.analysis.experiment.paired import compare_arms
+from optiflow.analysis.experiment.pareto import pareto_front
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis, Sample
 from optiflow.analysis.experiment.shapley import shapley_shares
 from optiflow.analysis.figures import figures
@@ -16,7 +18,7 @@ from optiflow.config.criteria import CriteriaConfig
 from optiflow.experiment.plan import ExperimentPlan
 from optiflow.record.schema import RunRecord
 
-__all__ = ["analyse", "samples_of"]
+__all__ = ["analyse", "front_of", "samples_of"]
 
 
 def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAnalysis:
@@ -42,6 +44,28 @@ def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAna
         missing=len(plan.jobs) - len(jobs),
         failed=Counter(arm for (arm, _), record in jobs.items() if record.status != "ok"),
     )
+
+
+def front_of(plan: ExperimentPlan, records: Sequence[RunRecord]) -> Mapping[str, Mapping[str, float]]:
+    """The arms of a search that no other beats in all its objectives, with the median of each.
+
+    A search may trade quality for time: whether an arm gave the baseline's answers is its verdict's to say.
+    """
+    jobs = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
+    medians: dict[str, dict[str, float]] = {}
+    for figure, _ in plan.objectives:
+        values: dict[str, list[float]] = defaultdict(list)
+        for sample in _samples(plan, jobs, figure):
+            values[sample.arm].append(sample.value)
+        for arm, measured in values.items():
+            medians.setdefault(arm, {})[figure] = median(measured)
+    signs = [1 if direction == "minimize" else -1 for _, direction in plan.objectives]
+    points = {
+        arm: [sign * of_arm[figure] for sign, (figure, _) in zip(signs, plan.objectives, strict=True)]
+        for arm, of_arm in medians.items()
+        if len(of_arm) == len(plan.objectives)
+    }
+    return {arm: medians[arm] for arm in pareto_front(points)} if points else {}
 
 
 def samples_of(plan: ExperimentPlan, records: Sequence[RunRecord], figure: str) -> tuple[Sample, ...]:

@@ -37,7 +37,7 @@ class Arm(_Frozen):
     config_sha256: str
     """Digest of its resolved configuration; two arms of one plan never share it."""
 
-    values: Mapping[str, float | int | str] = Field(default_factory=dict)
+    values: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     """The chosen value of each searched option by its dotted key; empty but in a search."""
 
     @property
@@ -102,6 +102,9 @@ class ExperimentPlan(_Frozen):
 
     figures: tuple[str, ...] = ("runtime_s",)
     """The figures that are analysed; the first decides."""
+
+    objectives: tuple[tuple[str, Literal["minimize", "maximize"]], ...] = ()
+    """Of a search: the figures that it improves, and which way is better."""
 
     min_effect: float = 0.01
     """The smallest change that matters, as a share."""

@@ -106,10 +106,10 @@ class ExperimentStore:
         self.records = records
 
     def add(self, plan: ExperimentPlan) -> ExperimentPlan:
-        """Keep a plan and its jobs, or give the experiment the blocks that it does not have yet.
+        """Keep a plan and its jobs, or give the experiment the jobs that it does not have yet.
 
         Returns:
-            The plan as it is kept: never with fewer blocks than before.
+            The plan as it is kept: never with fewer jobs than before.
 
         Raises:
             StoreError: The store can't be written.
@@ -118,7 +118,7 @@ class ExperimentStore:
             kept = connection.scalar(sa.select(_EXPERIMENTS.c.plan).where(_EXPERIMENTS.c.id == plan.experiment_id))
             if kept is not None:
                 before = _plan(kept)
-                if before.blocks >= plan.blocks:
+                if len(before.jobs) >= len(plan.jobs):
                     return before
                 changed = sa.update(_EXPERIMENTS).where(_EXPERIMENTS.c.id == plan.experiment_id)
                 connection.execute(changed.values(plan=plan.model_dump_json()))

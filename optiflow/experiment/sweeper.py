@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
+    from optiflow.record.schema import RunRecord
+
 __all__ = ["ExperimentSweeper", "Session", "session"]
 
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -102,18 +104,42 @@ class ExperimentSweeper(Sweeper):
         with closing(RecordStore(settings.store_url)) as records:
             store = ExperimentStore(records)
             options = self._experiment(arguments)
+            if options is not None and options.design == "search":
+                self._search(options, arguments, current, store)
+                return
             plan = self._plan(arguments, options, current, store)
             current.plan, current.dry_run = plan, options is not None and options.dry_run
-            if current.dry_run:
-                return
-            self._refuse_contention(plan)
-            current.plan = plan = store.add(plan)
-            retry = current.resume is not None or (options is not None and options.retry_failed)
-            tasks = _tasks(
-                plan, store.pending(plan, retry_failed=retry), 1 if options is None else options.jobs_per_task
-            )
-            with current.progress(store, plan):
-                self._launch(tasks, plan, retry, options is not None and options.fail_fast, current)
+            if not current.dry_run:
+                self._run(plan, options, current, store)
+
+    def _run(
+        self, plan: ExperimentPlan, options: ExperimentConfig | None, current: Session, store: ExperimentStore
+    ) -> None:
+        """Keep a plan, and launch the jobs that have no run that ended."""
+        self._refuse_contention(plan)
+        current.plan = plan = store.add(plan)
+        retry = current.resume is not None or (options is not None and options.retry_failed)
+        pending = store.pending(plan, retry_failed=retry)
+        tasks = _tasks(plan, pending, 1 if options is None else options.jobs_per_task)
+        with current.progress(store, plan):
+            self._launch(tasks, plan, retry, options is not None and options.fail_fast, current)
+
+    def _search(
+        self, options: ExperimentConfig, arguments: Sequence[str], current: Session, store: ExperimentStore
+    ) -> None:
+        from optiflow.experiment.search import search
+        from optiflow.run import prepare
+
+        def launch(plan: ExperimentPlan) -> list[RunRecord]:
+            current.plan = plan
+            if not options.dry_run:
+                self._run(plan, options, current, store)
+            return store.runs(plan)
+
+        own = [argument for argument in arguments if not _key(argument).startswith("experiment")]
+        key = prepare(self._composer(own).without_toggles()).comparison_key
+        current.dry_run = options.dry_run
+        search(options, own, self._composer, launch, workload_key=key, arguments=current.arguments)
 
     def _experiment(self, arguments: Sequence[str]) -> ExperimentConfig | None:
         """The options of the experiment; None for a plain grid."""

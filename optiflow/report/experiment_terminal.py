@@ -11,6 +11,7 @@ from rich.text import Text
 
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan, JobState
+from optiflow.report.terminal import figure_text
 from optiflow.report.wording import call_text, ratio_text
 
 __all__ = ["experiment_view", "experiments_view", "plan_view"]
@@ -49,9 +50,12 @@ def experiments_view(experiments: Sequence[tuple[ExperimentPlan, Mapping[JobStat
 
 
 def experiment_view(
-    plan: ExperimentPlan, analysis: ExperimentAnalysis, failures: Sequence[tuple[str, str]] = ()
+    plan: ExperimentPlan,
+    analysis: ExperimentAnalysis,
+    failures: Sequence[tuple[str, str]] = (),
+    front: Mapping[str, Mapping[str, float]] | None = None,
 ) -> RenderableType:
-    """Verdicts, arms, effects and shares in the deciding figure; arms in the others; warnings."""
+    """Verdicts, arms, effects and shares in the deciding figure; arms in the others; the front; warnings."""
     if not analysis.metrics or analysis.missing == len(plan.jobs):
         return Group(_title(plan), Text("no run has ended yet", style="yellow"))
     deciding, *others = analysis.metrics
@@ -122,6 +126,19 @@ def _others(metrics: Sequence[MetricAnalysis]) -> Table:
     for arm in dict.fromkeys(name for of_metric in results for name in of_metric):
         cells = [ratio_text(found) if (found := of.get(arm)) else "–" for of in results]
         table.add_row(Text(arm), *cells)
+    return table
+
+
+def _front(front: Mapping[str, Mapping[str, float]], analysis: ExperimentAnalysis) -> Table:
+    figures = next(iter(front.values()))
+    table = _table("Pareto front: no other arm is better in all", *figures, "verdict", left={0})
+    for arm, medians in front.items():
+        verdict = analysis.verdicts.get(arm, "baseline")
+        table.add_row(
+            Text(arm),
+            *(figure_text(value) for value in medians.values()),
+            Text(verdict, style=_VERDICT_STYLE.get(verdict, "")),
+        )
     return table
 
 

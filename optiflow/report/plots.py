@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from optiflow.analysis.experiment.pareto import pareto_front
 from optiflow.analysis.experiment.results import ArmResult, Effect, MetricAnalysis, Sample
 from optiflow.extras import require
 from optiflow.record.schema import RunRecord
@@ -12,7 +13,7 @@ from optiflow.record.schema import RunRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["forest", "heat_map", "memory", "pareto", "pareto_front", "scatter", "waterfall"]
+__all__ = ["forest", "heat_map", "memory", "pareto", "scatter", "waterfall"]
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#e07b39")
 """Paul Tol's bright palette, which the colour-blind can tell apart, and an orange."""
@@ -128,17 +129,6 @@ def pareto(points: Mapping[str, tuple[float, float]], x: str, y: str) -> go.Figu
     plot.update_xaxes(title=f"{x}, median")
     plot.update_yaxes(title=f"{y}, median", automargin=True)
     return plot
-
-
-def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names of the points that no other is at least as good as in both, and better in one; by the first figure."""
-    front = []
-    best = float("inf")
-    for name, (_, second) in sorted(points.items(), key=lambda item: item[1]):
-        if second < best:
-            front.append(name)
-            best = second
-    return front
 
 
 def memory(records: Sequence[RunRecord], name_of: Callable[[RunRecord], str]) -> go.Figure:

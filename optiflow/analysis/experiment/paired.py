@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -81,18 +82,16 @@ def compare_arms(
         seed: Of the resampling.
 
     Returns:
-        A result for each arm that was measured together with the baseline in two blocks or more, in the order in
-        which the arms first occur.
+        A result for each arm that was measured together with the baseline, in the order in which the arms first
+        occur; a single block gives a ratio and decides nothing.
     """
     values = by_block(samples)
     before = values.get(baseline, {})
     logs = {arm: paired_logs(measured, before) for arm, measured in values.items() if arm != baseline}
-    logs = {arm: of_arm for arm, of_arm in logs.items() if len(of_arm) >= 2}
-    adjusted = holm([_p_value(of_arm) for of_arm in logs.values()])
-    return tuple(
-        _result(arm, of_arm, p_value, min_effect, seed)
-        for (arm, of_arm), p_value in zip(logs.items(), adjusted, strict=True)
-    )
+    logs = {arm: of_arm for arm, of_arm in logs.items() if len(of_arm)}
+    tested = {arm: of_arm for arm, of_arm in logs.items() if len(of_arm) > 1}
+    adjusted = dict(zip(tested, holm([_p_value(of_arm) for of_arm in tested.values()]), strict=True))
+    return tuple(_result(arm, of_arm, adjusted.get(arm), min_effect, seed) for arm, of_arm in logs.items())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -112,7 +111,9 @@ def _p_value(logs: Logs) -> float:
     return float(stats.ttest_1samp(logs, 0.0).pvalue)
 
 
-def _result(arm: str, logs: Logs, p_value: float, min_effect: float, seed: int) -> ArmResult:
+def _result(arm: str, logs: Logs, p_value: float | None, min_effect: float, seed: int) -> ArmResult:
+    if p_value is None:
+        return ArmResult(arm, float(np.exp(logs[0])), Interval(0.0, math.inf), "inconclusive", None, 1, None)
     interval = interval_of_median(logs, seed=seed)
     call = _call(float(np.median(logs)), interval, p_value, min_effect)
     return ArmResult(
