@@ -209,7 +209,7 @@ def _show_experiment(
         failures = (
             [] if current is None else [(f"{each.arm}, block {each.block}", each.error) for each in current.failures]
         )
-        console().print(experiment_view(plan, analysis, failures))
+        console().print(experiment_view(plan, analysis, failures, front_of(plan, runs)))
     else:
         text = _rendered(form, plan, analysis, runs)
         if output is None:

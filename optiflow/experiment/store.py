@@ -24,31 +24,17 @@ from optiflow.errors import ConfigurationError, StoreError, nearest_name
 from optiflow.experiment.plan import ExperimentPlan, JobState
 from optiflow.log import get_logger
 from optiflow.record.schema import RunRecord
-from optiflow.record.store import METADATA, RecordStore
+from optiflow.record.store import RecordStore, write_record
 
 __all__ = ["ClaimedJob", "ExperimentStore", "JobStatus"]
 
 _log = get_logger(__name__)
 
-_EXPERIMENTS = sa.Table(
-    "optiflow_experiments",
-    METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("name", sa.String(64), nullable=False, index=True),
-    sa.Column("planned_at", sa.String(32), nullable=False),
-    sa.Column("plan", sa.Text, nullable=False),
-)
+_EXPERIMENTS = sa.table("optiflow_experiments", *map(sa.column, ("id", "name", "planned_at", "plan")))
 
-_JOBS = sa.Table(
+_JOBS = sa.table(
     "optiflow_jobs",
-    METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("experiment_id", sa.String(32), nullable=False, index=True),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("owner", sa.String(200)),
-    sa.Column("seen_at", sa.String(32)),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("record_id", sa.String(32)),
+    *map(sa.column, ("id", "experiment_id", "state", "owner", "seen_at", "attempts", "record_id")),
 )
 
 _BEAT_S = 5.0
@@ -86,13 +72,17 @@ class ClaimedJob:
         """
         # An interrupted run leaves its record, and its job to be done again.
         state: dict[str, JobState] = {"ok": "done", "failed": "failed"}
-        with self.store.records.writing() as connection:
+
+        def save(connection: sa.Connection) -> None:
             if record.status in state:
-                mine = (_JOBS.c.id == self.job_id) & (_JOBS.c.state == "claimed") & (_JOBS.c.owner == self.owner)
+                # The owner stays: a transaction that is done again, its first answer being lost, finds itself.
+                mine = (_JOBS.c.id == self.job_id) & (_JOBS.c.owner == self.owner)
                 ended = sa.update(_JOBS).where(mine).values(state=state[record.status], record_id=record.record_id)
                 if connection.execute(ended).rowcount == 0:
                     raise StoreError(f"job {self.job_id[:12]} was taken over by another worker; its run is dropped")
-            self.store.records.write(connection, record)
+            write_record(connection, record)
+
+        self.store.database.transact(save)
 
 
 class ExperimentStore:
@@ -104,6 +94,7 @@ class ExperimentStore:
 
     def __init__(self, records: RecordStore) -> None:
         self.records = records
+        self.database = records.database
 
     def add(self, plan: ExperimentPlan) -> ExperimentPlan:
         """Keep a plan and its jobs, or give the experiment the jobs that it does not have yet.
@@ -114,33 +105,30 @@ class ExperimentStore:
         Raises:
             StoreError: The store can't be written.
         """
-        with self.records.writing() as connection:
+
+        def add(connection: sa.Connection) -> ExperimentPlan:
             kept = connection.scalar(sa.select(_EXPERIMENTS.c.plan).where(_EXPERIMENTS.c.id == plan.experiment_id))
-            if kept is not None:
+            known: set[str] = set()
+            if kept is None:
+                row = {"id": plan.experiment_id, "name": plan.name, "planned_at": _now().isoformat()}
+                connection.execute(sa.insert(_EXPERIMENTS).values(row | {"plan": plan.model_dump_json()}))
+            else:
                 before = _plan(kept)
                 if len(before.jobs) >= len(plan.jobs):
                     return before
                 changed = sa.update(_EXPERIMENTS).where(_EXPERIMENTS.c.id == plan.experiment_id)
                 connection.execute(changed.values(plan=plan.model_dump_json()))
-                known = set(
-                    connection.scalars(sa.select(_JOBS.c.id).where(_JOBS.c.experiment_id == plan.experiment_id))
-                )
-            else:
-                row = {
-                    "id": plan.experiment_id,
-                    "name": plan.name,
-                    "planned_at": _now().isoformat(),
-                    "plan": plan.model_dump_json(),
-                }
-                connection.execute(sa.insert(_EXPERIMENTS).values(row))
-                known = set()
-            jobs = [
+                jobs = sa.select(_JOBS.c.id).where(_JOBS.c.experiment_id == plan.experiment_id)
+                known = set(connection.scalars(jobs))
+            fresh = [
                 {"id": job.job_id, "experiment_id": plan.experiment_id, "state": "planned", "attempts": 0}
                 for job in plan.jobs
                 if job.job_id not in known
             ]
-            connection.execute(sa.insert(_JOBS), jobs)
-        return plan
+            connection.execute(sa.insert(_JOBS), fresh)
+            return plan
+
+        return self.database.transact(add)
 
     def get(self, name: str) -> ExperimentPlan:
         """The newest experiment of a name, or the one whose id begins so.
@@ -150,23 +138,23 @@ class ExperimentStore:
             StoreError: The store can't be read.
         """
         newest = sa.select(_EXPERIMENTS).order_by(_EXPERIMENTS.c.planned_at.desc())
-        if found := self.records.rows(newest.where(_EXPERIMENTS.c.name == name).limit(1)):
+        if found := self.database.rows(newest.where(_EXPERIMENTS.c.name == name).limit(1)):
             return _plan(found[0].plan)
-        found = self.records.rows(newest.where(_EXPERIMENTS.c.id.startswith(name, autoescape=True)).limit(2))
+        found = self.database.rows(newest.where(_EXPERIMENTS.c.id.startswith(name, autoescape=True)).limit(2))
         if len(found) == 1:
             return _plan(found[0].plan)
-        known = [row.name for row in self.records.rows(newest.limit(50))]
+        known = [row.name for row in self.database.rows(newest.limit(50))]
         hint = nearest_name(name, set(known)) if known else "there is none yet; see python -m optiflow --help"
         raise ConfigurationError(f"experiment {name!r}: {'several ids begin so' if found else 'not found'}; {hint}")
 
     def newest(self, count: int = 20) -> list[ExperimentPlan]:
         """The newest experiments, newest first."""
         newest = sa.select(_EXPERIMENTS.c.plan).order_by(_EXPERIMENTS.c.planned_at.desc()).limit(count)
-        return [_plan(row.plan) for row in self.records.rows(newest)]
+        return [_plan(row.plan) for row in self.database.rows(newest)]
 
     def statuses(self, experiment_id: str) -> Mapping[str, JobStatus]:
         """How far each job has come, by its id."""
-        rows = self.records.rows(sa.select(_JOBS).where(_JOBS.c.experiment_id == experiment_id))
+        rows = self.database.rows(sa.select(_JOBS).where(_JOBS.c.experiment_id == experiment_id))
         return {row.id: JobStatus(row.id, row.state, row.attempts, row.record_id) for row in rows}
 
     def count(self, experiment_id: str) -> Mapping[JobState, int]:
@@ -206,28 +194,31 @@ class ExperimentStore:
             over.set()
             beat.join()
             # Whatever ended without a record is free again at once.
-            with self.records.writing() as connection:
-                mine = (_JOBS.c.id == job_id) & (_JOBS.c.state == "claimed") & (_JOBS.c.owner == owner)
-                connection.execute(sa.update(_JOBS).where(mine).values(state="planned"))
+            mine = (_JOBS.c.id == job_id) & (_JOBS.c.state == "claimed") & (_JOBS.c.owner == owner)
+            freed = sa.update(_JOBS).where(mine).values(state="planned")
+            self.database.execute(freed)
 
     def _claim(self, job_id: str, owner: str, retry_failed: bool) -> bool:
-        with self.records.writing() as connection:
+        def claim(connection: sa.Connection) -> bool:
             row = connection.execute(sa.select(_JOBS).where(_JOBS.c.id == job_id)).one()
+            if row.state == "claimed" and row.owner == owner:
+                return True
             free = row.state == "planned" or (retry_failed and row.state == "failed")
             if not free and not (row.state == "claimed" and _is_dead(row.owner, row.seen_at)):
                 return False
             # Two workers may have read the same row; only one of them finds it unchanged.
             unchanged = (_JOBS.c.id == job_id) & (_JOBS.c.state == row.state) & (_JOBS.c.attempts == row.attempts)
-            claim = sa.update(_JOBS).where(unchanged)
             values = {"state": "claimed", "owner": owner, "seen_at": _now().isoformat(), "attempts": row.attempts + 1}
-            return connection.execute(claim.values(values)).rowcount == 1
+            return connection.execute(sa.update(_JOBS).where(unchanged).values(values)).rowcount == 1
+
+        return self.database.transact(claim)
 
     def _beat(self, job_id: str, owner: str, over: threading.Event) -> None:
         while not over.wait(_BEAT_S):
             mine = (_JOBS.c.id == job_id) & (_JOBS.c.owner == owner)
+            alive = sa.update(_JOBS).where(mine).values(seen_at=_now().isoformat())
             try:
-                with self.records.writing() as connection:
-                    connection.execute(sa.update(_JOBS).where(mine).values(seen_at=_now().isoformat()))
+                self.database.execute(alive)
             except StoreError as error:
                 # The run's own record will tell whether the store is gone for good.
                 _log.warning("a sign of life was not written", job=job_id, error=str(error))
