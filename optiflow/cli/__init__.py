@@ -21,6 +21,7 @@ COMMANDS = {
     "experiment": "plan, watch, resume and report experiments",
     "explain": "what each toggle did to each node, or why it refused",
     "phase": "check one phase of the checklist against its own operation without the toggle",
+    "records": "carry records between stores, files and MLflow",
     "signoff": "write the whole checklist filled in from measurements",
     "verify": "a gate for CI: exit code, GitHub job summary, JUnit XML",
 }

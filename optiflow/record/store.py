@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -25,6 +26,7 @@ _RUNS = sa.table(
 )
 """One JSON text beside the few columns that are searched; the steps in ``migrations`` make the table."""
 
+_PAGE = 500
 _NEWEST_FIRST = (_RUNS.c.started_at.desc(), _RUNS.c.id.desc())
 _SAME_PROCESS_S = 2.0
 """How far two readings of one process's start may lie apart, s."""
@@ -55,6 +57,19 @@ class RecordStore:
             StoreVersionError: A newer OptiFlow made the store.
         """
         self.database.transact(lambda connection: write_record(connection, record))
+
+    def save_all(self, records: Sequence[RunRecord]) -> None:
+        """As `save`, all or none of them.
+
+        Raises:
+            StoreError: The store can't be written; nothing of the records is in it then.
+        """
+
+        def save(connection: sa.Connection) -> None:
+            for record in records:
+                write_record(connection, record)
+
+        self.database.transact(save)
 
     def get(self, record_id: str) -> RunRecord:
         """The record of this id, or whose id alone begins so.
@@ -100,6 +115,18 @@ class RecordStore:
     def newest(self, count: int = 1) -> list[RunRecord]:
         """The newest records of all, newest first."""
         return self._fetch(sa.select(_RUNS).order_by(*_NEWEST_FIRST).limit(count))
+
+    def all(self) -> Iterator[RunRecord]:
+        """Every record, oldest first; read page by page."""
+        last = ("", "")
+        oldest_first = sa.tuple_(_RUNS.c.started_at, _RUNS.c.id)
+        while True:
+            page = sa.select(_RUNS).where(oldest_first > sa.tuple_(*last)).order_by(_RUNS.c.started_at, _RUNS.c.id)
+            rows = self.database.rows(page.limit(_PAGE))
+            if not rows:
+                return
+            yield from map(self._record, rows)
+            last = (rows[-1].started_at, rows[-1].id)
 
     def of_sweep(self, sweep_id: str) -> list[RunRecord]:
         """The records of a sweep, oldest first."""
