@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from optiflow.analysis.experiment.conditions import warnings_of
 from optiflow.analysis.experiment.effects import effects_of
 from optiflow.analysis.experiment.paired import compare_arms
 from optiflow.analysis.experiment.pareto import pareto_front
-from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis, Sample
+from optiflow.analysis.experiment.results import ArmResult, ExperimentAnalysis, MetricAnalysis, Sample
 from optiflow.analysis.experiment.shapley import shapley_shares
 from optiflow.analysis.figures import figures
 from optiflow.analysis.verdict import Verdict, judge
 from optiflow.config.criteria import CriteriaConfig
+from optiflow.errors import ConfigurationError
 from optiflow.experiment.plan import ExperimentPlan
 from optiflow.record.schema import RunRecord
 
-__all__ = ["analyse", "front_of", "samples_of"]
+__all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "samples_of"]
+
+
+_USUAL = ("runtime_s", "tokens", "cpu_s", "peak_rss_mb")
 
 
 def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAnalysis:
@@ -66,6 +71,46 @@ def front_of(plan: ExperimentPlan, records: Sequence[RunRecord]) -> Mapping[str,
         if len(of_arm) == len(plan.objectives)
     }
     return {arm: medians[arm] for arm in pareto_front(points)} if points else {}
+
+
+def compare_runs(
+    first: str, before: Sequence[RunRecord], second: str, after: Sequence[RunRecord], *, min_effect: float = 0.01
+) -> tuple[MetricAnalysis, ...]:
+    """Two series of runs, paired in the order in which they are given, in the usual figures."""
+    metrics = []
+    for figure in _USUAL:
+        samples = [
+            Sample(name, block, place, float(value))
+            for place, (name, records) in enumerate(((first, before), (second, after)))
+            for block, record in enumerate(records)
+            if isinstance(value := figures(record).get(figure), int | float)
+        ]
+        arms = compare_arms(samples, first, min_effect=min_effect)
+        metrics.append(MetricAnalysis(figure, arms, (), (), ()))
+    return tuple(metrics)
+
+
+def compare_experiments(
+    first: tuple[ExperimentPlan, Sequence[RunRecord]], second: tuple[ExperimentPlan, Sequence[RunRecord]]
+) -> tuple[MetricAnalysis, ...]:
+    """Each arm of the second experiment against the one of the same name in the first, block by block.
+
+    Raises:
+        ConfigurationError: They have no arm in common.
+    """
+    shared = [arm.name for arm in second[0].arms if arm.name in {other.name for other in first[0].arms}]
+    if not shared:
+        raise ConfigurationError(f"experiments {first[0].name!r} and {second[0].name!r} have no arm in common")
+    metrics = []
+    for figure in (name for name in second[0].figures if name in first[0].figures):
+        before, after = (samples_of(plan, records, figure) for plan, records in (first, second))
+        results: list[ArmResult] = []
+        for arm in shared:
+            pair = [replace(sample, arm="before") for sample in before if sample.arm == arm]
+            pair += [sample for sample in after if sample.arm == arm]
+            results += compare_arms(pair, "before", min_effect=second[0].min_effect)
+        metrics.append(MetricAnalysis(figure, tuple(results), (), (), ()))
+    return tuple(metrics)
 
 
 def samples_of(plan: ExperimentPlan, records: Sequence[RunRecord], figure: str) -> tuple[Sample, ...]:

@@ -14,7 +14,7 @@ from optiflow.experiment.plan import ExperimentPlan, JobState
 from optiflow.report.terminal import figure_text
 from optiflow.report.wording import call_text, ratio_text
 
-__all__ = ["experiment_view", "experiments_view", "plan_view"]
+__all__ = ["comparison_view", "experiment_view", "experiments_view", "plan_view"]
 
 _CALL_STYLE = {"faster": "green", "slower": "red", "same": "dim", "inconclusive": "yellow"}
 _VERDICT_STYLE = {"PASS": "green", "REGRESSED": "bold red", "INCONCLUSIVE": "yellow"}
@@ -78,6 +78,16 @@ def experiment_view(
         parts.append(Text(f"{left}; python -m optiflow experiment resume {plan.name}", style="yellow"))
     parts.append(Text(f"experiment {analysis.experiment_id}", style="dim"))
     return Group(*parts)
+
+
+def comparison_view(first: str, second: str, metrics: Sequence[MetricAnalysis]) -> RenderableType:
+    """The second against the first, arm by arm."""
+    table = _table("arm", *(f"{metric.figure}" for metric in metrics), "", left={0, len(metrics) + 1})
+    others = [{result.arm: result for result in metric.arms} for metric in metrics]
+    for result in metrics[0].arms if metrics else ():
+        cells = [ratio_text(found) if (found := of.get(result.arm)) else "–" for of in others]
+        table.add_row(Text(result.arm), *cells, Text(call_text(result), style=_CALL_STYLE[result.call]))
+    return Group(Text.assemble((second, "bold"), " / ", (first, "bold"), ", below 1 is less"), table)
 
 
 def _title(plan: ExperimentPlan) -> Text:
