@@ -15,8 +15,8 @@ MOST_BLOCKS = 100_000
 def power(blocks: int, effect: float, spread: float, *, level: float = 0.95) -> float:
     """The chance that an effect is found.
 
-    Student's paired test on logarithms: its statistic under the effect has a noncentral t distribution (Cohen 1988,
-    chapter 2).
+    Student's paired test on logarithms: the square of its statistic has, under the effect, a noncentral F distribution
+    with 1 and n - 1 degrees of freedom (Cohen 1988, chapter 8).
 
     Args:
         blocks: Pairs that are measured, two or more.
@@ -27,9 +27,8 @@ def power(blocks: int, effect: float, spread: float, *, level: float = 0.95) -> 
     if spread == 0:
         return float(effect != 0)
     freedom = blocks - 1
-    critical = stats.t.ppf((1 + level) / 2, freedom)
-    shift = abs(effect) / spread * np.sqrt(blocks)
-    return float(stats.nct.sf(critical, freedom, shift) + stats.nct.cdf(-critical, freedom, shift))
+    critical = stats.f.ppf(level, 1, freedom)
+    return float(stats.ncf.sf(critical, 1, freedom, blocks * (effect / spread) ** 2))
 
 
 def blocks_to_detect(change: float, spread: float, *, wanted: float = 0.8, level: float = 0.95) -> int | None:
