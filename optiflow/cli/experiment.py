@@ -106,7 +106,7 @@ def _plan(argv: list[str]) -> int:
         raise ConfigurationError(
             f"experiment plan: {nearest_name(argv[0] if argv else '', options_of('experiment'))}; {USAGE}"
         )
-    return sweep(["-m", f"+experiment={argv[0]}", *argv[1:], "experiment.dry_run=true"])
+    return sweep(["-m", *argv[1:], f"+experiment={argv[0]}", "experiment.dry_run=true"])
 
 
 def _status(argv: list[str]) -> int:

@@ -57,13 +57,15 @@ def experiment_view(
 ) -> RenderableType:
     """Verdicts, arms, effects and shares in the deciding figure; arms in the others; the front; warnings."""
     if not analysis.metrics or analysis.missing == len(plan.jobs):
-        return Group(_title(plan), Text("no run has ended yet", style="yellow"))
+        return Group(_title(plan), Text("no run has ended yet", style="yellow"), *_failed(failures))
     deciding, *others = analysis.metrics
     parts: list[RenderableType] = [_title(plan), _arms(deciding, analysis)]
     if deciding.effects:
         parts.append(_effects(deciding))
     if others:
         parts.append(_others(others))
+    if front:
+        parts.append(_front(front, analysis))
     parts += [
         Text(f"{metric.figure}: {line}", style="yellow") for metric in analysis.metrics for line in metric.warnings
     ]
@@ -72,7 +74,7 @@ def experiment_view(
     parts += [
         Text(f"{name}: {why}", style=_VERDICT_STYLE[analysis.verdicts[name]]) for name, why in analysis.reasons.items()
     ]
-    parts += [Text(f"{what}: {error}", style="red") for what, error in failures]
+    parts += _failed(failures)
     if not analysis.complete:
         left = f"{analysis.missing} of {len(plan.jobs)} jobs have no run that ended"
         parts.append(Text(f"{left}; python -m optiflow experiment resume {plan.name}", style="yellow"))
@@ -88,6 +90,10 @@ def comparison_view(first: str, second: str, metrics: Sequence[MetricAnalysis]) 
         cells = [ratio_text(found) if (found := of.get(result.arm)) else "–" for of in others]
         table.add_row(Text(result.arm), *cells, Text(call_text(result), style=_CALL_STYLE[result.call]))
     return Group(Text.assemble((second, "bold"), " / ", (first, "bold"), ", below 1 is less"), table)
+
+
+def _failed(failures: Sequence[tuple[str, str]]) -> list[Text]:
+    return [Text(f"{what}: {error}", style="red") for what, error in failures]
 
 
 def _title(plan: ExperimentPlan) -> Text:

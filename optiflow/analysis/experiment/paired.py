@@ -18,6 +18,7 @@ Logs = NDArray[np.float64]
 """Natural logarithms of ratios, one a block."""
 
 _RESAMPLES = 4999
+_ROUNDING = 1e-12
 _FEWEST_TO_RESAMPLE = 5
 """With fewer values even the range of all of them covers the median less often than 95 times in 100."""
 
@@ -50,7 +51,7 @@ def interval_of_median(logs: Logs, *, level: float = 0.95, seed: int = 0) -> Int
         seed: Of the resampling.
     """
     count = len(logs)
-    if np.ptp(logs) == 0:
+    if not _scatters(logs):
         return Interval(float(logs[0]), float(logs[0]), level)
     tail = stats.t.ppf((1 - level) / 2, count - 1)
     if count < _FEWEST_TO_RESAMPLE:
@@ -104,10 +105,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+def _scatters(logs: Logs) -> bool:
+    """Whether values differ by more than the rounding of their quotients."""
+    return bool(np.ptp(logs) > _ROUNDING)
+
+
 def _p_value(logs: Logs) -> float:
     """Of no change, by Student's test on the logarithms; values that do not scatter leave no doubt."""
-    if np.ptp(logs) == 0:
-        return 1.0 if logs[0] == 0 else 0.0
+    if not _scatters(logs):
+        return 1.0 if abs(logs[0]) < _ROUNDING else 0.0
     return float(stats.ttest_1samp(logs, 0.0).pvalue)
 
 
