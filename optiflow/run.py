@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
 
@@ -51,15 +51,21 @@ from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
 
 if TYPE_CHECKING:
-    from optiflow.record.store import RecordStore
     from optiflow.workflow.base import Workflow
 
-__all__ = ["Job", "execute", "prepare"]
+__all__ = ["Job", "KeepsRecords", "execute", "prepare"]
 
 
 _SAMPLING_S = {"virtual": 0.02, "real": 0.25}
 """Real seconds between readings of memory: minutes of virtual time pass in a moment, minutes of real time do not, and
 sampling them as often would cost more CPU time than the run."""
+
+
+class KeepsRecords(Protocol):
+    """Where the records of a run go: a store, or a job of an experiment in one."""
+
+    def save(self, record: RunRecord) -> None:
+        """Insert the record, or replace the one of the same id."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ class Job:
     overrides: tuple[str, ...]
     sweep_id: str | None
     code_sha256: str
+    block: int | None = None
+    position: int | None = None
     recorded: tuple[Recorded, ...] = ()
     """What records of earlier runs say about the nodes; what contradicts their effects makes them unknown."""
 
@@ -126,7 +134,7 @@ def optimized_graph(job: Job, watcher: Watcher | None = None) -> tuple[AnyPregel
     return job.workflow.compiled, tuple(map(unplanned, job.toggles))
 
 
-def execute(job: Job, store: RecordStore, *, on_node_end: Callable[[str], None] | None = None) -> RunRecord:
+def execute(job: Job, store: KeepsRecords, *, on_node_end: Callable[[str], None] | None = None) -> RunRecord:
     """Run a job and keep its record, whatever becomes of it.
 
     The record is saved before the run starts and again when it has ended, so that a run killed in between leaves
@@ -265,6 +273,8 @@ def _started(job: Job) -> RunRecord:
         environment=capture(),
         model=job.config.model.name,
         seed=job.config.seed,
+        block=job.block,
+        position=job.position,
         clock=job.clock.kind,
         started_at=datetime.now(UTC),
         code_sha256=job.code_sha256,

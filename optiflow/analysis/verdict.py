@@ -22,6 +22,7 @@ class CriterionResult:
     """One criterion, judged or not."""
 
     name: str
+    figure: str
     limit: str
     value: Figure | None
     """The measured figure; None where there is none."""
@@ -85,7 +86,7 @@ def _judge_one(
     value = measured.get(criterion.figure)
     note = _not_judged(criterion, record, baseline, criteria, value)
     passed = None if note or value is None else _holds(criterion, value)
-    return CriterionResult(criterion.name, criterion.limit, value, passed, note)
+    return CriterionResult(criterion.name, criterion.figure, criterion.limit, value, passed, note)
 
 
 def _not_judged(

@@ -14,12 +14,16 @@ from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedErr
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "bisect": "find the smallest set of toggles to blame, and the rollback that cures it",
     "check": "run baseline and optimized side by side and print the first difference",
     "compare": "compare two records, or the two newest",
     "exec": "run a program with every StateGraph in it optimized",
+    "experiment": "plan, watch, resume and report experiments",
     "explain": "what each toggle did to each node, or why it refused",
     "phase": "check one phase of the checklist against its own operation without the toggle",
+    "records": "carry records between stores, files and MLflow",
     "signoff": "write the whole checklist filled in from measurements",
+    "verify": "a gate for CI: exit code, GitHub job summary, JUnit XML",
 }
 """Commands beside the main job, each a module of this package with ``main(argv) -> int``."""
 

@@ -21,6 +21,7 @@ _WIDTH = 100
 _GROUPS = {
     "opt": "toggles, added with +opt=NAME or '+opt=[A,B]'",
     "rollback": "turn toggles off again, with +rollback=NAME after +opt=...",
+    "experiment": "many runs and what they tell, with -m +experiment=NAME",
     "workflow": "what is run",
     "model": "the chat model that answers",
     "clock": "the time that a run is measured in",

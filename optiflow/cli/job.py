@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from uuid import uuid4
 
 from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
-from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedError
+from optiflow.errors import ConfigurationError, RunInterruptedError
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -21,24 +22,22 @@ if TYPE_CHECKING:
 
     from optiflow.analysis.outcome import Outcome
     from optiflow.config.models import RunConfig
+    from optiflow.experiment.worker import JobFailure
 
-__all__ = ["main"]
+__all__ = ["main", "run_hydra", "run_task", "show", "sweep"]
 
 
 @dataclass
-class _Jobs:
-    """What the jobs of one command line came to."""
+class _Single:
+    """What the one job of a command line came to, which Hydra does not hand on."""
 
-    sweep_id: str | None = None
-    """Set once the command line turns out to be a sweep."""
+    outcome: Outcome | None = None
     as_json: bool = False
-    outcomes: list[Outcome] = field(default_factory=list)
-    failures: list[tuple[str, Exception]] = field(default_factory=list)
-    """The overrides of each job that failed, and why."""
+    failure: Exception | None = None
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the workflow once, or once for each value of a sweep.
+    """Run the workflow once, or once for each value of a sweep, or as an experiment.
 
     Args:
         argv: Hydra's overrides and flags.
@@ -46,47 +45,89 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code of the worst job: a failed job outweighs a failed criterion.
     """
-    jobs = _Jobs()
+    if _is_sweep(argv):
+        return sweep(argv)
+    single = _Single()
     try:
-        _run_hydra(argv, jobs)
+        run_hydra(argv, partial(_job, single=single))
     except KeyboardInterrupt:
-        if not jobs.failures:
+        if single.failure is None:
             raise
-    if jobs.sweep_id is None:
-        for _, failure in jobs.failures:
-            raise failure
-        for outcome in jobs.outcomes:
-            show(outcome, as_json=jobs.as_json)
-    else:
-        _show_sweep(jobs)
-    codes = {getattr(failure, "exit_code", OptiflowError.exit_code) for _, failure in jobs.failures}
-    codes |= {outcome.verdict.exit_code for outcome in jobs.outcomes}
-    return next((code for code in (130, 2, 1, 3, 125) if code in codes), 0)
+    if single.failure is not None:
+        raise single.failure
+    if single.outcome is None:
+        # Only shown: --cfg, --info.
+        return 0
+    show(single.outcome, as_json=single.as_json)
+    return single.outcome.verdict.exit_code
 
 
-def _job(raw: DictConfig, jobs: _Jobs) -> None:
+def sweep(argv: Sequence[str], *, resume: str | None = None) -> int:
+    """Run a grid or an experiment, and show what came of it.
+
+    Args:
+        argv: Hydra's overrides and flags.
+        resume: The experiment that is gone on with.
+    """
+    from optiflow.cli.experiment import show_sweep, watching
+    from optiflow.experiment.hydra_plugins import register
+    from optiflow.experiment.sweeper import Session, session
+
+    register()
+    current = Session(arguments=tuple(argv), resume=resume, progress=watching)
+    interrupted = False
+    with session(current):
+        try:
+            run_hydra(argv, run_task)
+        except (KeyboardInterrupt, RunInterruptedError):
+            if current.plan is None:
+                raise
+            interrupted = True
+    return show_sweep(current, interrupted=interrupted)
+
+
+def run_task(raw: DictConfig) -> list[JobFailure]:
+    """What a launcher's worker does: some jobs of one experiment."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    if hydra.mode == RunMode.MULTIRUN:
-        jobs.sweep_id = jobs.sweep_id or uuid4().hex
+    from optiflow.experiment.worker import run_jobs
+
+    sources = HydraConfig.get().runtime.config_sources
+    try:
+        return run_jobs(
+            raw.task.experiment_id,
+            list(raw.task.jobs),
+            get_settings(),
+            search_path=[Path(source.path) for source in sources if source.provider == "command-line"],
+            fail_fast=raw.task.fail_fast,
+            retry_failed=raw.task.retry_failed,
+            around=log_as_configured,
+        )
+    except RunInterruptedError as error:
+        # A launcher takes any other exception for a failed job, and starts the next.
+        raise KeyboardInterrupt from error
+
+
+def _is_sweep(argv: Sequence[str]) -> bool:
+    return any(argument in {"-m", "--multirun"} for argument in argv)
+
+
+def _job(raw: DictConfig, single: _Single) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
     try:
         config = validate(raw)
-        jobs.as_json = config.report.format == "json"
+        single.as_json = config.report.format == "json"
         with log_as_configured(config):
-            outcome = _run_and_judge(config, overrides, jobs.sweep_id)
+            single.outcome = _run_and_judge(config, list(HydraConfig.get().overrides.task))
     except Exception as error:
-        # Raised through Hydra it would be printed in Hydra's way, and end a sweep; it is raised or listed afterwards.
-        jobs.failures.append((" ".join(overrides) or "no overrides", error))
+        # Raised through Hydra it would be printed in Hydra's way; it is raised afterwards.
+        single.failure = error
         if isinstance(error, RunInterruptedError):
             raise KeyboardInterrupt from error
-        return
-    jobs.outcomes.append(outcome)
 
 
-def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | None) -> Outcome:
+def _run_and_judge(config: RunConfig, overrides: Sequence[str]) -> Outcome:
     # LangGraph and SQLAlchemy are imported only once the configuration is known to be right.
     from optiflow.experiment.compare import run_with_baseline
     from optiflow.report.terminal import progress_of_nodes
@@ -98,7 +139,6 @@ def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | 
         config,
         get_settings(),
         overrides=overrides,
-        sweep_id=sweep_id,
         say=lambda text: print(text, file=sys.stderr),
         progress=lambda total: progress_of_nodes(total, interactive),
     )
@@ -116,20 +156,12 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         console().print(outcome_view(outcome))
 
 
-def _show_sweep(jobs: _Jobs) -> None:
-    failed = [(overrides, str(error) or type(error).__name__) for overrides, error in jobs.failures]
-    if jobs.as_json:
-        from optiflow.report.json_report import sweep_as_text
-
-        print(sweep_as_text(jobs.sweep_id, jobs.outcomes, failed))
-    else:
-        from optiflow.report.terminal import console, sweep_view
-
-        console().print(sweep_view(jobs.outcomes, failed))
-
-
-def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
+def run_hydra(argv: Sequence[str], task: Callable[[DictConfig], object]) -> None:
     """Run Hydra's command line with our own errors.
+
+    Args:
+        argv: Hydra's overrides and flags.
+        task: What is run with the configuration of each job.
 
     Raises:
         ConfigurationError: A flag is wrong, or Hydra can't compose the configuration.
@@ -144,7 +176,7 @@ def _run_hydra(argv: Sequence[str], jobs: _Jobs) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     with _hydra_process(argv):
         try:
-            main(lambda config: _job(config, jobs))()
+            main(task)()
         except composition_errors() as error:
             raise to_configuration_error(error) from error
 

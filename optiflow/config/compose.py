@@ -41,12 +41,15 @@ def validate(config: DictConfig | Mapping[str, Any]) -> RunConfig:
         raise ConfigurationError(describe(error, "", RunConfig)) from error
 
 
-def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> RunConfig:
+def compose(
+    overrides: Sequence[str] = (), config_dir: Path | None = None, search_path: Sequence[Path] = ()
+) -> RunConfig:
     """Compose and validate the configuration of one run.
 
     Args:
         overrides: Hydra overrides, such as ``["+opt=all", "clock=real"]``.
         config_dir: The folder of configuration files; default: the project's own.
+        search_path: Further folders of configuration files, as ``--config-dir`` names them.
 
     Raises:
         ConfigurationError: An override, a key or a value is wrong.
@@ -54,6 +57,9 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Ru
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
+    if search_path:
+        folders = ",".join(f"'{_escaped(path)}'" for path in search_path)
+        overrides = [*overrides, f"hydra.searchpath=[{folders}]"]
     # Hydra's state is one a process: whatever an outer application initialized is put back afterwards.
     singleton = GlobalHydra.instance()
     outer, singleton.hydra = singleton.hydra, None
@@ -64,6 +70,11 @@ def compose(overrides: Sequence[str] = (), config_dir: Path | None = None) -> Ru
         raise to_configuration_error(error) from error
     finally:
         singleton.hydra = outer
+
+
+def _escaped(path: Path) -> str:
+    """The address of a folder as it stands between single quotes in an override."""
+    return f"file://{path.absolute()}".replace("'", "\\'")
 
 
 def composition_errors() -> tuple[type[Exception], ...]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from optiflow.config.criteria import CriteriaConfig
+from optiflow.config.experiment import ExperimentConfig
 from optiflow.config.model import ModelConfig
 from optiflow.config.workflow import WorkflowConfig
 
@@ -84,10 +85,13 @@ class RunConfig(_Frozen):
             )
         return self
 
+    experiment: ExperimentConfig | None = None
+    """The experiment that the run is a part of; None: it stands alone."""
+
     def without_toggles(self) -> RunConfig:
         """The same run as its own baseline."""
         return self.model_copy(update={"opt": {}})
 
     def workload(self) -> dict[str, Any]:
-        """What makes two runs comparable: everything except toggles, criteria, report and logs."""
-        return self.model_dump(mode="json", exclude={"opt", "criteria", "report", "log"})
+        """What makes two runs comparable: everything except toggles, criteria, report, logs and experiment."""
+        return self.model_dump(mode="json", exclude={"opt", "criteria", "report", "log", "experiment"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 
 from optiflow.analysis.outcome import Outcome
@@ -12,7 +12,7 @@ from optiflow.config.models import RunConfig
 from optiflow.experiment.recorded import recorded_runs
 from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
-from optiflow.run import Job, execute, prepare
+from optiflow.run import Job, KeepsRecords, execute, prepare
 from optiflow.settings import Settings
 
 __all__ = ["Progress", "Say", "run_with_baseline"]
@@ -28,10 +28,11 @@ def run_with_baseline(
     config: RunConfig,
     settings: Settings,
     *,
-    say: Say,
-    progress: Progress,
+    say: Say = lambda _text: None,
+    progress: Progress = lambda _nodes: nullcontext(lambda _name: None),
     overrides: Sequence[str] = (),
     sweep_id: str | None = None,
+    keep: KeepsRecords | None = None,
 ) -> Outcome:
     """Run a configuration, find or make its baseline, and judge the one against the other.
 
@@ -42,6 +43,7 @@ def run_with_baseline(
         progress: Shows how far a run is.
         overrides: The command-line overrides, for the record.
         sweep_id: The sweep that the run belongs to.
+        keep: Where the run's own record goes; None: the store of the settings, where the baseline is as well.
 
     Raises:
         OptiflowError: The input, the run or the store failed.
@@ -49,19 +51,19 @@ def run_with_baseline(
     with closing(RecordStore(settings.store_url)) as store:
         job = prepare(config, disabled=settings.disable, overrides=overrides, sweep_id=sweep_id)
 
-        def run(this: Job) -> RunRecord:
+        def run(this: Job, keep: KeepsRecords) -> RunRecord:
             # A graph of the functional API has no nodes that could be counted beforehand.
             nodes = 0 if this.workflow.builder is None else len(this.workflow.builder.nodes)
             with progress(nodes) as node_ended:
-                return execute(this, store, on_node_end=node_ended)
+                return execute(this, keep, on_node_end=node_ended)
 
         if not job.toggles:
-            record = run(job)
+            record = run(job, keep or store)
             return Outcome(record, record, judge(record, None, config.criteria))
         baseline = store.baseline_for(job.comparison_key)
         if baseline is None:
             say("no baseline of this workload on record: running it first")
-            baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id))
+            baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id), store)
         seen = recorded_runs(store, job.workflow.name, config, job.code_sha256)
-        record = run(replace(job, recorded=seen))
+        record = run(replace(job, recorded=seen), keep or store)
         return Outcome(record, baseline, judge(record, baseline, config.criteria))

@@ -1,53 +1,32 @@
-"""Where the records of runs are kept: one table in any database that SQLAlchemy reaches, SQLite by default.
-
-A record is one JSON text beside the few columns that are searched. Every write is one transaction, so a
-process killed at any moment leaves each record either as it was or as it was to be.
-"""
+"""Where the records of runs are kept."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
-from optiflow.record.schema import SCHEMA_VERSION, RunRecord, Status
+from optiflow.errors import ConfigurationError, StoreError
+from optiflow.record.database import Database
+from optiflow.record.schema import RunRecord, Status
 
-__all__ = ["RecordStore"]
+__all__ = ["RecordStore", "write_record"]
 
-_METADATA = sa.MetaData()
-
-_STORE = sa.Table(
-    "optiflow_store",
-    _METADATA,
-    sa.Column("name", sa.String(32), primary_key=True),
-    sa.Column("version", sa.Integer, nullable=False),
-)
-
-_RUNS = sa.Table(
+_RUNS = sa.table(
     "optiflow_runs",
-    _METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("started_at", sa.String(32), nullable=False, index=True),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("comparison_key", sa.String(64), nullable=False, index=True),
-    sa.Column("sweep_id", sa.String(64), index=True),
-    sa.Column("workflow", sa.String(200), nullable=False),
-    sa.Column("toggles", sa.Text, nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
+    *map(
+        sa.column,
+        ("id", "started_at", "status", "comparison_key", "sweep_id", "workflow", "toggles", "payload"),
+    ),
 )
+"""One JSON text beside the few columns that are searched; the steps in ``migrations`` make the table."""
 
-_WRITING = "optiflow_writing"
+_PAGE = 500
 _NEWEST_FIRST = (_RUNS.c.started_at.desc(), _RUNS.c.id.desc())
 _SAME_PROCESS_S = 2.0
 """How far two readings of one process's start may lie apart, s."""
@@ -61,32 +40,14 @@ class RecordStore:
     Args:
         url: SQLAlchemy URL, e.g. ``sqlite:////home/me/.optiflow/records.sqlite``.
         patience_s: How long to wait for another process that is writing to the same SQLite file, s.
+        retry_s: How long to try again where a server is away, s.
 
     Raises:
         ConfigurationError: The URL makes no sense, or its database driver is not installed.
     """
 
-    def __init__(self, url: str, *, patience_s: float = 5.0) -> None:
-        try:
-            address = sa.make_url(url)
-            self._file = _sqlite_file(address)
-            self._name = str(self._file or address.render_as_string(hide_password=True))
-            in_memory = address.get_backend_name() == "sqlite" and self._file is None
-            self._engine = sa.create_engine(
-                address,
-                poolclass=StaticPool if in_memory else NullPool,
-                connect_args={"timeout": patience_s} if self._file else {},
-            )
-        except (SQLAlchemyError, ImportError) as error:
-            raise ConfigurationError(
-                f"store {url.partition('://')[0]!r}: {_first_line(error)}; "
-                "expected an SQLAlchemy URL such as 'sqlite:///records.sqlite'"
-            ) from error
-        if address.get_backend_name() == "sqlite":
-            _take_over_transactions(self._engine)
-        self._writer = self._engine.execution_options(**{_WRITING: True})
-        self._patience_s = patience_s
-        self._ready = False
+    def __init__(self, url: str, *, patience_s: float = 5.0, retry_s: float = 10.0) -> None:
+        self.database = Database(url, patience_s=patience_s, retry_s=retry_s)
 
     def save(self, record: RunRecord) -> None:
         """Insert the record, or replace the one of the same id.
@@ -95,11 +56,20 @@ class RecordStore:
             StoreError: The store can't be written; nothing of the record is in it then.
             StoreVersionError: A newer OptiFlow made the store.
         """
-        row = _row(record)
-        with self._writing() as connection:
-            changed = connection.execute(sa.update(_RUNS).where(_RUNS.c.id == row["id"]).values(row))
-            if changed.rowcount == 0:
-                connection.execute(sa.insert(_RUNS).values(row))
+        self.database.transact(lambda connection: write_record(connection, record))
+
+    def save_all(self, records: Sequence[RunRecord]) -> None:
+        """As `save`, all or none of them.
+
+        Raises:
+            StoreError: The store can't be written; nothing of the records is in it then.
+        """
+
+        def save(connection: sa.Connection) -> None:
+            for record in records:
+                write_record(connection, record)
+
+        self.database.transact(save)
 
     def get(self, record_id: str) -> RunRecord:
         """The record of this id, or whose id alone begins so.
@@ -116,7 +86,7 @@ class RecordStore:
         what = "is not unique" if found else "is not there"
         known = [record.record_id[:12] for record in (found or self.newest(3))]
         hint = f"e.g. {', '.join(known)}" if known else "the store is empty"
-        raise ConfigurationError(f"record {record_id!r} {what} in {self._name}: {hint}")
+        raise ConfigurationError(f"record {record_id!r} {what} in {self.database.name}: {hint}")
 
     def latest(
         self, comparison_key: str, *, toggles: tuple[str, ...] | None = None, status: Status = "ok"
@@ -146,6 +116,18 @@ class RecordStore:
         """The newest records of all, newest first."""
         return self._fetch(sa.select(_RUNS).order_by(*_NEWEST_FIRST).limit(count))
 
+    def all(self) -> Iterator[RunRecord]:
+        """Every record, oldest first; read page by page."""
+        last = ("", "")
+        oldest_first = sa.tuple_(_RUNS.c.started_at, _RUNS.c.id)
+        while True:
+            page = sa.select(_RUNS).where(oldest_first > sa.tuple_(*last)).order_by(_RUNS.c.started_at, _RUNS.c.id)
+            rows = self.database.rows(page.limit(_PAGE))
+            if not rows:
+                return
+            yield from map(self._record, rows)
+            last = (rows[-1].started_at, rows[-1].id)
+
     def of_sweep(self, sweep_id: str) -> list[RunRecord]:
         """The records of a sweep, oldest first."""
         query = sa.select(_RUNS).where(_RUNS.c.sweep_id == sweep_id)
@@ -161,27 +143,26 @@ class RecordStore:
         gone = [record for record in running if record.status == "interrupted"]
         if not gone:
             return []
-        marked = []
-        with self._writing() as connection:
-            for record in gone:
-                # The run may have ended well between our reading and its process's end.
-                still = (_RUNS.c.id == record.record_id) & (_RUNS.c.status == "running")
-                if connection.execute(sa.update(_RUNS).where(still).values(_row(record))).rowcount:
-                    marked.append(record)
-        return marked
+
+        def mark(connection: sa.Connection) -> list[RunRecord]:
+            # A run may have ended well between our reading and its process's end.
+            still = _RUNS.c.status == "running"
+            return [
+                record
+                for record in gone
+                if connection.execute(
+                    sa.update(_RUNS).where(still & (_RUNS.c.id == record.record_id)).values(_row(record))
+                ).rowcount
+            ]
+
+        return self.database.transact(mark)
 
     def close(self) -> None:
         """Let go of the database; the store may be used again."""
-        self._engine.dispose()
+        self.database.close()
 
     def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
-        if not self._exists():
-            return []
-        with self._explained(), self._engine.connect() as connection:
-            if not self._prepared(connection):
-                return []
-            rows = connection.execute(query).all()
-        return [self._record(row) for row in rows]
+        return [self._record(row) for row in self.database.rows(query)]
 
     def _record(self, row: sa.Row[Any]) -> RunRecord:
         try:
@@ -190,70 +171,19 @@ class RecordStore:
             reason = error.errors()[0]
             place = ".".join(map(str, reason["loc"]))
             raise StoreError(
-                f"store {self._name}: record {row.id} is damaged at {place or 'the top'}: {reason['msg']}"
+                f"store {self.database.name}: record {row.id} is damaged at {place or 'the top'}: {reason['msg']}"
             ) from error
         if record.status == "running" and _is_gone(record):
             return record.evolve(status="interrupted")
         return record
 
-    def _exists(self) -> bool:
-        return self._file is None or self._file.exists()
 
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with self._explained():
-            if self._file is not None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._writer.begin() as connection:
-                if not self._prepared(connection):
-                    self._create(connection)
-                yield connection
-            self._ready = True
-
-    def _prepared(self, connection: sa.Connection) -> bool:
-        """Whether the tables are there, and of a version that this OptiFlow understands."""
-        if self._ready:
-            return True
-        if not sa.inspect(connection).has_table(_STORE.name):
-            return False
-        found = connection.scalar(sa.select(_STORE.c.version))
-        if found is not None and found > SCHEMA_VERSION:
-            raise StoreVersionError(
-                f"store {self._name} has schema version {found}, this OptiFlow knows {SCHEMA_VERSION}: "
-                "update OptiFlow, or name another store in OPTIFLOW_STORE"
-            )
-        return found is not None
-
-    def _create(self, connection: sa.Connection) -> None:
-        for table in _METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
-        connection.execute(sa.insert(_STORE).values(name="schema", version=SCHEMA_VERSION))
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the database or the file system says into one line."""
-        try:
-            yield
-        except DBAPIError as error:
-            raise StoreError(self._explanation(str(error.orig))) from error
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"store {self._name}: {_first_line(error)}") from error
-
-    def _explanation(self, message: str) -> str:
-        first = (message.strip().splitlines() or ["the database failed"])[0]
-        elsewhere = "or name another store in OPTIFLOW_STORE"
-        advice = {
-            "locked": f"another process has been writing for {self._patience_s:g} s, try again later",
-            "readonly": f"allow writing to it and its folder, {elsewhere}",
-            "unable to open": f"check that its folder exists and may be written, {elsewhere}",
-            "is full": f"make room on the disk, {elsewhere}",
-            "disk I/O error": f"check the disk's room and health, {elsewhere}",
-            "not a database": f"it is no SQLite database, {elsewhere}",
-        }
-        why = next((text for sign, text in advice.items() if sign in first), "check the address and the database")
-        return f"store {self._name}: {first}: {why}"
+def write_record(connection: sa.Connection, record: RunRecord) -> None:
+    """Insert the record, or replace the one of the same id, as a part of a transaction."""
+    row = _row(record)
+    changed = connection.execute(sa.update(_RUNS).where(_RUNS.c.id == row["id"]).values(row))
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(_RUNS).values(row))
 
 
 def _row(record: RunRecord) -> dict[str, str | None]:
@@ -269,28 +199,6 @@ def _row(record: RunRecord) -> dict[str, str | None]:
     }
 
 
-def _take_over_transactions(engine: sa.Engine) -> None:
-    """Begin transactions ourselves: Python's sqlite3 begins none before a CREATE TABLE, and only lazily else.
-
-    A writer asks for the lock at once, so that waiting for another writer always works.
-    """
-
-    @sa.event.listens_for(engine, "connect")
-    def _no_implicit_begin(connection: Any, _: object) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        writing = connection.get_execution_options().get(_WRITING)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _sqlite_file(url: sa.URL) -> Path | None:
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(str(url.database))
-
-
 def _is_gone(record: RunRecord) -> bool:
     """Whether the run's process is gone; of another machine's nobody can tell, so it counts as running."""
     environment = record.environment
@@ -301,7 +209,3 @@ def _is_gone(record: RunRecord) -> bool:
     except psutil.NoSuchProcess:
         return True
     return abs(started - environment.process_started) > _SAME_PROCESS_S
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from optiflow.analysis.experiment.results import ExperimentAnalysis
 from optiflow.analysis.figures import Figure
 from optiflow.analysis.outcome import Outcome
+from optiflow.experiment.plan import ExperimentPlan
 
-__all__ = ["as_object", "as_text", "sweep_as_text"]
+__all__ = ["as_object", "as_text", "experiment_as_text", "sweep_as_text"]
 
 _ARM = (
     "runtime_s",
@@ -39,6 +43,12 @@ def sweep_as_text(sweep_id: str | None, outcomes: Sequence[Outcome], failed: Seq
         "runs": [as_object(outcome) for outcome in outcomes],
         "failed": [{"overrides": overrides, "error": error} for overrides, error in failed],
     }
+    return json.dumps(whole, indent=2, ensure_ascii=False)
+
+
+def experiment_as_text(plan: ExperimentPlan, analysis: ExperimentAnalysis) -> str:
+    """An experiment as one JSON object: its plan, and all that was found; a share of no gain is null."""
+    whole = {"plan": plan.model_dump(mode="json"), "analysis": _plain(asdict(analysis))}
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
@@ -76,3 +86,12 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
 
 def _arm(figures: Mapping[str, Figure]) -> dict[str, Figure | None]:
     return {name: figures.get(name) for name in _ARM}
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

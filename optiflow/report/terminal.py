@@ -115,6 +115,19 @@ def progress_of_nodes(total: int, shown: bool) -> Iterator[Callable[[str], None]
         yield lambda name: bar.update(task, advance=1, description=name)
 
 
+@contextmanager
+def progress_of_jobs(total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error over the jobs of an experiment; yields what to tell how many are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console(stderr=True), transient=True
+    )
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def _title(outcome: Outcome) -> Text:
     record = outcome.record
     clock = "virtual clock: provider time simulated, own CPU time real" if record.clock == "virtual" else "real clock"

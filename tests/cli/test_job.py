@@ -174,14 +174,14 @@ class TestSweep:
 
     @pytest.mark.parametrize("wrong", ["seed=abc", "workflow.input.packages=[no-such-package]"])
     def test_a_job_that_fails_ends_nothing(self, optiflow: Run, tiny: list[str], wrong: str) -> None:
-        """The others run, every failure is listed, and the exit code is the worst."""
+        """The others run, every failure is listed once, and the exit code is the worst."""
         key, _, value = wrong.partition("=")
         right = {"seed": "1", "workflow.input.packages": "[idna]"}[key]
         code, out, err = optiflow("-m", *tiny, f"{key}={value},{right},{value}")
         assert code == 2
         assert err == ""
         assert sum("PASS" in line for line in out.splitlines()) == 1
-        assert " ".join(out.split()).count(f"{key}={value}: {key}: ") == 2
+        assert " ".join(out.split()).count(f"{key}={value}: {key}: ") == 1
 
     def test_failures_in_json(self, optiflow: Run, tiny: list[str]) -> None:
         """One object with the runs and what failed."""
@@ -209,31 +209,33 @@ class TestSweep:
         assert "ZeroDivisionError" in out
         assert "PASS" in out
 
-    def test_ctrl_c_ends_the_sweep(self, optiflow: Run, tiny: list[str], monkeypatch: Any) -> None:
-        """What had been done is shown; the jobs behind are not started."""
-        calls: list[str] = []
+    @pytest.mark.parametrize("pressed", [KeyboardInterrupt(), RunInterruptedError("interrupted; the record x says so")])
+    def test_ctrl_c_ends_the_sweep(
+        self, optiflow: Run, tiny: list[str], monkeypatch: Any, pressed: BaseException
+    ) -> None:
+        """What had been done is shown, the jobs behind are not started, and how to go on is said."""
+        calls: list[int] = []
 
-        def pressed(_config: Any, overrides: Any, _sweep: Any) -> Any:
-            calls.append(overrides[-1])
-            raise KeyboardInterrupt
+        def interrupted(config: Any, *_: Any, **__: Any) -> Any:
+            calls.append(config.seed)
+            raise pressed
 
-        monkeypatch.setattr("optiflow.cli.job._run_and_judge", pressed)
-        assert optiflow("-m", *tiny, "seed=1,2").code == 130
-        assert calls == ["seed=1"]
+        monkeypatch.setattr("optiflow.experiment.compare.run_with_baseline", interrupted)
+        code, _, err = optiflow("-m", *tiny, "seed=1,2")
+        assert code == 130
+        assert err == "interrupted; go on with: python -m optiflow experiment resume grid\n"
+        assert calls == [1]
 
 
-@pytest.mark.parametrize(("flags", "shown"), [((), ""), (("-m",), "seed=1: interrupted; the record x says so")])
-def test_an_interrupted_run_is_told(optiflow: Run, tiny: list[str], monkeypatch: Any, flags: Any, shown: str) -> None:
-    """Alone it is the command's own error; in a sweep it is listed, and nothing else is started."""
+def test_an_interrupted_run_is_told(optiflow: Run, tiny: list[str], monkeypatch: Any) -> None:
+    """Its record is named in the command's own error."""
 
     def interrupted(*_: Any) -> Any:
         raise RunInterruptedError("interrupted; the record x says so")
 
     monkeypatch.setattr("optiflow.cli.job._run_and_judge", interrupted)
-    code, out, err = optiflow(*flags, *tiny, "seed=1,2" if flags else "seed=1")
-    assert code == 130
-    assert shown in out
-    assert err == ("" if flags else "optiflow: interrupted; the record x says so\n")
+    code, out, err = optiflow(*tiny, "seed=1")
+    assert (code, out, err) == (130, "", "optiflow: interrupted; the record x says so\n")
 
 
 def test_hydra_s_variable_is_put_back(optiflow: Run, monkeypatch: Any) -> None:

@@ -17,7 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
-from optiflow.record.schema import SCHEMA_VERSION, RunRecord
+from optiflow.record.database import STORE_VERSION
+from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
 
 Make = Callable[..., RunRecord]
@@ -228,6 +229,7 @@ class TestInterrupted:
 import sys
 from pathlib import Path
 from optiflow.record.schema import RunRecord
+from optiflow.record.database import STORE_VERSION
 from optiflow.record.store import RecordStore
 record = RunRecord.model_validate_json(sys.stdin.read())
 store = RecordStore("sqlite:///{path}")
@@ -349,6 +351,7 @@ class TestBadStores:
 import resource, signal, sys
 from optiflow.errors import StoreError
 from optiflow.record.schema import RunRecord
+from optiflow.record.database import STORE_VERSION
 from optiflow.record.store import RecordStore
 record = RunRecord.model_validate_json(sys.stdin.read())
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -379,11 +382,11 @@ except StoreError as error:
         """A store of a newer OptiFlow is neither read nor written; the error tells both versions and what to do."""
         store.save(make_record())
         with sqlite3.connect(path) as other:
-            other.execute("UPDATE optiflow_store SET version = ?", (SCHEMA_VERSION + 1,))
+            other.execute("UPDATE optiflow_store SET version = ?", (STORE_VERSION + 1,))
         other.close()
         fresh = RecordStore(f"sqlite:///{path}")
         for ask in (lambda: fresh.save(make_record()), fresh.newest):
-            with pytest.raises(StoreVersionError, match=r"version 2, this OptiFlow knows 1: update OptiFlow"):
+            with pytest.raises(StoreVersionError, match=r"version 3, this OptiFlow knows 2: update OptiFlow"):
                 ask()
 
     def test_a_damaged_record(self, store, path, make_record):

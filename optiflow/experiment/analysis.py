@@ -1,0 +1,178 @@
+"""The whole analysis: from a plan and its records to effects, verdicts and warnings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+from optiflow.analysis.experiment.conditions import warnings_of
+from optiflow.analysis.experiment.effects import effects_of
+from optiflow.analysis.experiment.paired import compare_arms
+from optiflow.analysis.experiment.pareto import pareto_front
+from optiflow.analysis.experiment.results import ArmResult, ExperimentAnalysis, MetricAnalysis, Sample
+from optiflow.analysis.experiment.shapley import shapley_shares
+from optiflow.analysis.figures import figures
+from optiflow.analysis.verdict import Verdict, judge
+from optiflow.config.criteria import CriteriaConfig
+from optiflow.errors import ConfigurationError
+from optiflow.experiment.plan import ExperimentPlan
+from optiflow.record.schema import RunRecord
+
+__all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "samples_of"]
+
+
+_USUAL = ("runtime_s", "tokens", "cpu_s", "peak_rss_mb")
+
+
+def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAnalysis:
+    """Tell what the runs of an experiment tell, however many of them there are yet.
+
+    Args:
+        plan: What was planned.
+        records: The record of each job that ended, with ``block`` and the digest of its arm's configuration.
+
+    Returns:
+        The analysis; an arm without any run is INCONCLUSIVE.
+    """
+    jobs = _by_job(plan, records)
+    went_well = {place: record for place, record in jobs.items() if record.status == "ok"}
+    verdicts, reasons = _verdicts(plan, jobs)
+    return ExperimentAnalysis(
+        experiment_id=plan.experiment_id,
+        name=plan.name,
+        metrics=tuple(_metric(plan, went_well, figure) for figure in plan.figures),
+        verdicts=verdicts,
+        reasons=reasons,
+        complete=len(jobs) == len(plan.jobs),
+        missing=len(plan.jobs) - len(jobs),
+        failed=Counter(arm for (arm, _), record in jobs.items() if record.status != "ok"),
+    )
+
+
+def front_of(plan: ExperimentPlan, records: Sequence[RunRecord]) -> Mapping[str, Mapping[str, float]]:
+    """The arms of a search that no other beats in all its objectives, with the median of each.
+
+    A search may trade quality for time: whether an arm gave the baseline's answers is its verdict's to say.
+    """
+    jobs = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
+    medians: dict[str, dict[str, float]] = {}
+    for figure, _ in plan.objectives:
+        values: dict[str, list[float]] = defaultdict(list)
+        for sample in _samples(plan, jobs, figure):
+            values[sample.arm].append(sample.value)
+        for arm, measured in values.items():
+            medians.setdefault(arm, {})[figure] = median(measured)
+    signs = [1 if direction == "minimize" else -1 for _, direction in plan.objectives]
+    points = {
+        arm: [sign * of_arm[figure] for sign, (figure, _) in zip(signs, plan.objectives, strict=True)]
+        for arm, of_arm in medians.items()
+        if len(of_arm) == len(plan.objectives)
+    }
+    return {arm: medians[arm] for arm in pareto_front(points)} if points else {}
+
+
+def compare_runs(
+    first: str, before: Sequence[RunRecord], second: str, after: Sequence[RunRecord], *, min_effect: float = 0.01
+) -> tuple[MetricAnalysis, ...]:
+    """Two series of runs, paired in the order in which they are given, in the usual figures."""
+    metrics = []
+    for figure in _USUAL:
+        samples = [
+            Sample(name, block, place, float(value))
+            for place, (name, records) in enumerate(((first, before), (second, after)))
+            for block, record in enumerate(records)
+            if isinstance(value := figures(record).get(figure), int | float)
+        ]
+        arms = compare_arms(samples, first, min_effect=min_effect)
+        metrics.append(MetricAnalysis(figure, arms, (), (), ()))
+    return tuple(metrics)
+
+
+def compare_experiments(
+    first: tuple[ExperimentPlan, Sequence[RunRecord]], second: tuple[ExperimentPlan, Sequence[RunRecord]]
+) -> tuple[MetricAnalysis, ...]:
+    """Each arm of the second experiment against the one of the same name in the first, block by block.
+
+    Raises:
+        ConfigurationError: They have no arm in common.
+    """
+    shared = [arm.name for arm in second[0].arms if arm.name in {other.name for other in first[0].arms}]
+    if not shared:
+        raise ConfigurationError(f"experiments {first[0].name!r} and {second[0].name!r} have no arm in common")
+    metrics = []
+    for figure in (name for name in second[0].figures if name in first[0].figures):
+        before, after = (samples_of(plan, records, figure) for plan, records in (first, second))
+        results: list[ArmResult] = []
+        for arm in shared:
+            pair = [replace(sample, arm="before") for sample in before if sample.arm == arm]
+            pair += [sample for sample in after if sample.arm == arm]
+            results += compare_arms(pair, "before", min_effect=second[0].min_effect)
+        metrics.append(MetricAnalysis(figure, tuple(results), (), (), ()))
+    return tuple(metrics)
+
+
+def samples_of(plan: ExperimentPlan, records: Sequence[RunRecord], figure: str) -> tuple[Sample, ...]:
+    """The measurements of one figure, in the order of the plan."""
+    went_well = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
+    return _samples(plan, went_well, figure)
+
+
+def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
+    """The record of each arm and block, in the order of the plan."""
+    found = {(record.block, record.position): record for record in records}
+    placed = ((job, found.get((job.block, job.position))) for job in plan.jobs)
+    return {(job.arm, job.block): record for job, record in placed if record is not None}
+
+
+def _samples(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> tuple[Sample, ...]:
+    samples = []
+    for job in plan.jobs:
+        record = jobs.get((job.arm, job.block))
+        value = None if record is None else figures(record).get(figure)
+        if isinstance(value, int | float):
+            samples.append(Sample(job.arm, job.block, job.position, float(value)))
+    return tuple(samples)
+
+
+def _metric(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> MetricAnalysis:
+    samples = _samples(plan, jobs, figure)
+    levels = {arm.name: {name: arm.levels[name] for name in plan.factors} for arm in plan.arms if plan.factors}
+    order = {(job.arm, job.block): place for place, job in enumerate(plan.jobs)}
+    return MetricAnalysis(
+        figure=figure,
+        arms=compare_arms(samples, plan.baseline, min_effect=plan.min_effect, seed=plan.seed),
+        effects=effects_of(samples, levels, plan.factors, seed=plan.seed),
+        shapley=shapley_shares(samples, levels, plan.factors, plan.baseline),
+        warnings=warnings_of(samples, plan.baseline, order, plan.min_effect),
+    )
+
+
+def _verdicts(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord]) -> tuple[dict[str, str], dict[str, str]]:
+    """Equal answers first, in every block; then the criteria, in most of them."""
+    judged: dict[str, list[Verdict]] = defaultdict(list)
+    for (arm, block), record in jobs.items():
+        baseline = jobs.get((plan.baseline, block))
+        if arm != plan.baseline and record.status == "ok" and baseline is not None and baseline.status == "ok":
+            judged[arm].append(judge(record, baseline, CriteriaConfig.model_validate(record.config["criteria"])))
+    verdicts, reasons = {}, {}
+    for name in (arm.name for arm in plan.arms if arm.name != plan.baseline):
+        verdicts[name], reason = _verdict(judged[name])
+        if reason:
+            reasons[name] = reason
+    return verdicts, reasons
+
+
+def _verdict(judged: Sequence[Verdict]) -> tuple[str, str]:
+    if not judged:
+        return "INCONCLUSIVE", "no run of it went well in a block in which the baseline's did"
+    for verdict in judged:
+        if verdict.outputs_equal is False:
+            return "REGRESSED", f"answer differs: {verdict.difference}"
+    failing = Counter(result.name for verdict in judged for result in verdict.criteria if result.passed is False)
+    if not failing:
+        return "PASS", ""
+    name, count = failing.most_common(1)[0]
+    reason = f"criterion {name!r} failed in {count} of {len(judged)} blocks"
+    return ("REGRESSED" if 2 * count > len(judged) else "INCONCLUSIVE"), reason
