@@ -11,6 +11,7 @@ from optiflow.config.compose import compose, validate
 from optiflow.config.files import conf_dir, options_of
 from optiflow.config.models import RunConfig
 from optiflow.errors import ConfigurationError
+from optiflow.optimizations.registry import available
 
 
 def test_the_plain_configuration_is_the_baseline() -> None:
@@ -24,14 +25,14 @@ def test_the_plain_configuration_is_the_baseline() -> None:
 @pytest.mark.parametrize("preset", options_of("rollback"))
 def test_a_rollback_turns_its_toggles_off(preset: str) -> None:
     """Each preset of the group switches off what its name says, and nothing else."""
-    opt = compose(["+opt=all", f"+rollback={preset}"]).opt
+    opt = compose([f"+opt=[{','.join(available())}]", f"+rollback={preset}"]).opt
     off = {name for name, options in opt.items() if not options["enabled"]}
     assert off == (set(opt) if preset == "all" else {preset.removeprefix("no_")})
 
 
 def test_every_toggle_has_its_rollback() -> None:
     """A toggle without a rollback preset could not be rolled back by name."""
-    assert {name.removeprefix("no_") for name in options_of("rollback")} - {"all"} == set(compose(["+opt=all"]).opt)
+    assert {name.removeprefix("no_") for name in options_of("rollback")} - {"all"} == set(available())
 
 
 @pytest.mark.parametrize(
