@@ -8,18 +8,19 @@ compared byte by byte, so that a message that was changed in place is noticed.
 from __future__ import annotations
 
 import marshal
+import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, cast
+from itertools import repeat
+from operator import attrgetter, eq
+from typing import Any
 
-import ormsgpack
 from langchain_core import messages as _messages
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-__all__ = ["EncodedMessages", "encodes_plainly"]
+__all__ = ["EncodedMessages", "MessageSerializer", "encodes_plainly"]
 
 _CLASSES = frozenset(
     getattr(_messages, f"{kind}Message{chunk}")
@@ -30,25 +31,32 @@ _CLASSES = frozenset(
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
-_MARSHAL_VERSION = 2
-"""The newest that writes equal contents as equal bytes: later ones look at reference counts and interning."""
+_VERSION = 2
+"""The newest of marshal's formats that writes equal contents as equal bytes: later ones look at reference counts."""
 
-_held: Callable[[Any], tuple[object, ...]] = attrgetter("__dict__", "__pydantic_extra__")
+_held: Callable[[Any], Any] = attrgetter("__dict__", "__pydantic_extra__")
 
 _MAX_CONVERSATIONS = 256
 _MAX_BYTES = 64_000_000
+
+_PLACE = secrets.token_bytes(16)
+"""Stands in an encoded checkpoint where messages belong; nobody's state holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Conversation:
     """The messages of one channel in its last checkpoint."""
 
-    classes: Sequence[type]
-    held: Sequence[bytes | None]
-    """What each message holds; None for one that is encoded each time."""
-    encoded: Sequence[Any]
-    """Each message's bytes as a fragment; the message itself where they can't be used again."""
-    size: int
+    classes: list[type]
+    held: list[bytes]
+    """What each message holds."""
+    encoded: list[bytes]
+    """The bytes that each is encoded to."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that this takes, near enough."""
+        return sum(map(len, self.held)) + sum(map(len, self.encoded))
 
 
 class EncodedMessages:
@@ -57,60 +65,113 @@ class EncodedMessages:
     def __init__(self, max_conversations: int = _MAX_CONVERSATIONS, max_bytes: int = _MAX_BYTES) -> None:
         self._max_conversations = max_conversations
         self._max_bytes = max_bytes
-        self._bytes = 0
-        self._conversations: OrderedDict[Hashable, _Conversation] = OrderedDict()
+        self._sizes = 0
+        self._conversations: OrderedDict[Hashable, tuple[int, _Conversation]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def prepare(
-        self, values: Mapping[str, Any], serde: JsonPlusSerializer, place: Hashable
-    ) -> tuple[dict[str, Any], int]:
-        """Replace messages by their bytes where these are known.
+    def encode(self, messages: list[Any], serde: JsonPlusSerializer, key: Hashable) -> tuple[list[bytes], int] | None:
+        """Encode a list of messages.
 
         Args:
-            values: The values of a checkpoint by channel, which stay as they are.
+            messages: Messages of LangChain's own classes.
             serde: What encodes them; `encodes_plainly` says which can be used.
-            place: Where the checkpoint belongs, such as its thread and namespace.
+            key: Where the list belongs: the messages that were there last are known.
 
         Returns:
-            Values that ``serde`` encodes to the same bytes, and how many of these were known.
+            The parts that make up what ``serde`` encodes the list to, and how many of their bytes were known. None
+            where a message holds what could be encoded in another way the next time.
         """
-        prepared = dict(values)
-        reused = 0
-        for channel, value in values.items():
-            if type(value) is list and value and _CLASSES.issuperset(map(type, value)):
-                prepared[channel], known = self._messages(value, serde, (place, channel))
-                reused += known
-        return prepared, reused
-
-    def _messages(self, messages: list[Any], serde: JsonPlusSerializer, key: Hashable) -> tuple[list[Any], int]:
         classes = list(map(type, messages))
-        held = _contents(messages)
+        if not _CLASSES.issuperset(classes):
+            return None
         with self._lock:
-            before = self._conversations.get(key)
-        same = _common(before, classes, held) if before else 0
-        encoded: list[Any] = [*before.encoded[:same]] if before else []
-        reused = sum(len(part) for part in held[:same] if part)
-        for number in range(same):
-            if held[number] is None:
-                encoded[number] = messages[number]
-        for number in range(same, len(messages)):
-            fragment = None if held[number] is None else _fragment(messages[number], serde)
-            if fragment is None:
-                held[number] = None
-            encoded.append(messages[number] if fragment is None else fragment)
-        # The caller's list must not keep messages alive, and fragments are all that is used again.
-        kept = [part if held[number] is not None else None for number, part in enumerate(encoded)]
-        self._keep(key, _Conversation(classes, held, kept, 2 * sum(len(part) for part in held if part)))
-        return encoded, reused
+            _, before = self._conversations.get(key, (0, _NONE))
+        try:
+            same = _common(before, classes, messages)
+            held = [marshal.dumps(_held(each), _VERSION) for each in messages[same:]]
+        except (ValueError, AttributeError):
+            return None
+        fresh = [_encoded(each, serde) for each in messages[same:]]
+        added = [each for each in fresh if each is not None]
+        if len(added) < len(fresh):
+            return None
+        known = before.encoded[:same]
+        if added or same < len(before.classes):
+            self._keep(key, _Conversation(classes, before.held[:same] + held, known + added))
+        return [_list_header(len(messages)), *known, *added], sum(map(len, known))
 
     def _keep(self, key: Hashable, conversation: _Conversation) -> None:
+        size = conversation.size
         with self._lock:
-            replaced = self._conversations.pop(key, None)
-            self._bytes += conversation.size - (replaced.size if replaced else 0)
-            self._conversations[key] = conversation
-            while len(self._conversations) > self._max_conversations or self._bytes > self._max_bytes:
-                _, dropped = self._conversations.popitem(last=False)
-                self._bytes -= dropped.size
+            replaced, _ = self._conversations.pop(key, (0, None))
+            self._conversations[key] = (size, conversation)
+            self._sizes += size - replaced
+            while len(self._conversations) > self._max_conversations or self._sizes > self._max_bytes:
+                _, (dropped, _) = self._conversations.popitem(last=False)
+                self._sizes -= dropped
+
+
+class MessageSerializer:
+    """Encodes one checkpoint, whole or channel by channel, to the bytes that a `JsonPlusSerializer` encodes it to."""
+
+    def __init__(
+        self, serde: JsonPlusSerializer, known: EncodedMessages, place: Hashable, checkpoint: Mapping[str, Any]
+    ) -> None:
+        """Set up.
+
+        Args:
+            serde: The serializer of the saver.
+            known: Messages that were encoded before.
+            place: Where the checkpoint belongs: its thread and its namespace.
+            checkpoint: What will be encoded.
+        """
+        self._serde = serde
+        self._known = known
+        self._place = place
+        self._checkpoint = checkpoint
+        self._channels = {
+            id(value): channel
+            for channel, value in checkpoint["channel_values"].items()
+            if type(value) is list and value
+        }
+        self.reused = 0
+        """How many bytes were known."""
+
+    def dumps_typed(self, value: Any) -> tuple[str, bytes]:
+        """Encode the checkpoint, a value of it, or anything else."""
+        if value is self._checkpoint:
+            return self._whole()
+        parts = self._parts(value)
+        return ("msgpack", b"".join(parts)) if parts else self._serde.dumps_typed(value)
+
+    def _parts(self, value: Any) -> list[bytes] | None:
+        channel = self._channels.get(id(value))
+        if channel is None:
+            return None
+        encoded = self._known.encode(value, self._serde, (self._place, channel))
+        if encoded is None:
+            return None
+        parts, reused = encoded
+        self.reused += reused
+        return parts
+
+    def _whole(self) -> tuple[str, bytes]:
+        values = dict(self._checkpoint["channel_values"])
+        lists: list[list[bytes]] = []
+        for channel, value in values.items():
+            if parts := self._parts(value):
+                lists.append(parts)
+                values[channel] = _PLACE
+        if not lists:
+            return self._serde.dumps_typed(self._checkpoint)
+        kind, frame = self._serde.dumps_typed({**self._checkpoint, "channel_values": values})
+        # 0xc4 and the length introduce up to 255 bytes in MessagePack.
+        first, *others = frame.split(bytes((0xC4, len(_PLACE))) + _PLACE)
+        pieces = [first]
+        for parts, after in zip(lists, others, strict=True):
+            pieces += parts
+            pieces.append(after)
+        return kind, b"".join(pieces)
 
 
 def encodes_plainly(serde: object) -> bool:
@@ -118,46 +179,36 @@ def encodes_plainly(serde: object) -> bool:
     return type(serde) is JsonPlusSerializer and not serde.pickle_fallback and "dumps_typed" not in vars(serde)
 
 
-def _contents(messages: Sequence[Any]) -> list[bytes | None]:
-    """All that each message holds, as bytes that are equal only for equal contents of equal builtin types."""
-    dumps = marshal.dumps
-    try:
-        return [dumps(each, _MARSHAL_VERSION) for each in map(_held, messages)]
-    except (ValueError, AttributeError):
-        return [_content(message) for message in messages]
+_NONE = _Conversation([], [], [])
 
 
-def _content(message: Any) -> bytes | None:
-    try:
-        return marshal.dumps(_held(message), _MARSHAL_VERSION)
-    except (ValueError, AttributeError):
-        return None
+def _common(before: _Conversation, classes: list[type], messages: list[Any]) -> int:
+    """How many messages from the first on are as they were.
 
-
-def _common(before: _Conversation, classes: Sequence[type], held: Sequence[bytes | None]) -> int:
-    """How many messages from the first on are as they were."""
-    high = min(len(held), len(before.held))
-    if before.classes[:high] == classes[:high] and before.held[:high] == held[:high]:
+    Raises:
+        ValueError: A message holds more than plain builtins.
+    """
+    high = min(len(classes), len(before.classes))
+    if before.classes[:high] == classes[:high] and all(_same(before, messages)):
         return high
-    low = 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        if before.classes[low:middle] == classes[low:middle] and before.held[low:middle] == held[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    alike = zip(before.classes, classes, _same(before, messages), strict=False)
+    return next((number for number, (was, is_, same) in enumerate(alike) if was is not is_ or not same), high)
 
 
-def _fragment(message: Any, serde: JsonPlusSerializer) -> Any:
+def _same(before: _Conversation, messages: list[Any]) -> map[bool]:
+    """Of each message in turn, whether it holds what it held: the bytes are equal only for equal contents and types."""
+    return map(eq, map(marshal.dumps, map(_held, messages), repeat(_VERSION)), before.held)
+
+
+def _encoded(message: Any, serde: JsonPlusSerializer) -> bytes | None:
     """A message's bytes, or None where they might be others the next time."""
     if not _plain(message.__dict__) or not _plain(message.__pydantic_extra__):
         return None
     try:
         # A message of which pydantic has to warn is encoded, and warned of, each time.
         message.model_dump(warnings="error")
-        return ormsgpack.Fragment(serde.dumps_typed(message)[1])
-    except Exception:  # noqa: BLE001 - encoding the checkpoint fails in the same way, as LangGraph does
+        return serde.dumps_typed(message)[1]
+    except Exception:  # noqa: BLE001 - encoding the checkpoint fails in the same way, as it does in LangGraph
         return None
 
 
@@ -167,5 +218,12 @@ def _plain(value: Any) -> bool:
     if kind in _ATOMS:
         return True
     if kind is dict:
-        return all(type(key) is str and _plain(part) for key, part in cast("dict[Any, Any]", value).items())
+        return all(type(key) is str and _plain(part) for key, part in value.items())
     return kind is list and all(map(_plain, value))
+
+
+def _list_header(length: int) -> bytes:
+    """How MessagePack introduces a list (https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family)."""
+    if length < 1 << 4:
+        return bytes((0x90 | length,))
+    return b"\xdc" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xdd" + length.to_bytes(4, "big")

@@ -29,17 +29,17 @@ class OptimizedSqliteSaver(SqliteSaver):
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
-        self._together: Together[Request] = Together(self._write)
+        self._together: Together[Request] = Together(self._write, saver.lock)
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
         result, request = encode_put(self, SqliteSaver, self._known, config, checkpoint, metadata, new_versions)
-        self._together.submit(request, self.lock)
+        self._together.submit(request)
         return result
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path), self.lock)
+        self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path))
 
     def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         self.setup()
@@ -55,21 +55,21 @@ class OptimizedAsyncSqliteSaver(AsyncSqliteSaver):
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
-        self._together: AsyncTogether[Request] = AsyncTogether(self._write)
+        self._together: AsyncTogether[Request] = AsyncTogether(self._write, saver.lock)
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
         if not self.is_setup:
             await self.setup()
         result, request = encode_put(self, SqliteSaver, self._known, config, checkpoint, metadata, new_versions)
-        await self._together.submit(request, self.lock)
+        await self._together.submit(request)
         return result
 
     async def aput_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
         if not self.is_setup:
             await self.setup()
-        await self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path), self.lock)
+        await self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path))
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         # aiosqlite has no public way to run several statements in one visit to its thread.

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from optiflow.checkpoints.messages import EncodedMessages, encodes_plainly
+from optiflow.checkpoints.messages import EncodedMessages, MessageSerializer, encodes_plainly
 from optiflow.checkpoints.meter import Meter, active_meter
 
-__all__ = ["Notes", "Request", "encode_put", "encode_writes"]
+__all__ = ["DURABILITY_KEY", "Notes", "Request", "encode_put", "encode_writes"]
 
-_DURABILITY_KEY = "__pregel_durability"
-"""Where LangGraph keeps the durability that a run asked for."""
+DURABILITY_KEY = "__pregel_durability"
+"""Where LangGraph keeps, in a configuration, the durability that a run asked for."""
 
 
 class Notes:
@@ -76,16 +76,19 @@ def encode_put(
     meter = active_meter()
     started = perf_counter()
     configurable = config["configurable"]
+    notes = Notes()
+    noting = _noting(saver, plain, notes)
     reused = 0
     if encodes_plainly(saver.serde):
         place = (configurable["thread_id"], configurable["checkpoint_ns"])
-        values, reused = known.prepare(checkpoint["channel_values"], saver.serde, place)
-        checkpoint = {**checkpoint, "channel_values": values}
-    notes = Notes()
-    result = _noting(saver, plain, notes).put(config, checkpoint, metadata, versions)
+        noting.serde = serde = MessageSerializer(saver.serde, known, place, checkpoint)
+        result = noting.put(config, checkpoint, metadata, versions)
+        reused = serde.reused
+    else:
+        result = noting.put(config, checkpoint, metadata, versions)
     if meter is not None:
         meter.add(puts=1, bytes_reused=reused, bytes=_size(notes), seconds=perf_counter() - started)
-    return result, Request(notes.statements, configurable.get(_DURABILITY_KEY) == "sync", meter)
+    return result, Request(notes.statements, configurable.get(DURABILITY_KEY) == "sync", meter)
 
 
 def encode_writes(saver: Any, plain: type, config: Any, writes: Any, task_id: str, task_path: str) -> Request:
@@ -100,7 +103,7 @@ def encode_writes(saver: Any, plain: type, config: Any, writes: Any, task_id: st
     _noting(saver, plain, notes).put_writes(config, writes, task_id, task_path)
     if meter is not None:
         meter.add(writes=1, bytes=_size(notes), seconds=perf_counter() - started)
-    return Request(notes.statements, config["configurable"].get(_DURABILITY_KEY) == "sync", meter)
+    return Request(notes.statements, config["configurable"].get(DURABILITY_KEY) == "sync", meter)
 
 
 def _noting(saver: Any, plain: type, notes: Notes) -> Any:

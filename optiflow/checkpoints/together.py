@@ -33,28 +33,26 @@ class _Waiting(Generic[R]):
 class Together(Generic[R]):
     """For threads: whoever holds the lock writes for all that wait."""
 
-    def __init__(self, write: Callable[[Sequence[R]], Sequence[Outcome]]) -> None:
+    def __init__(self, write: Callable[[Sequence[R]], Sequence[Outcome]], lock: AbstractContextManager[object]) -> None:
         """Set up.
 
         Args:
             write: Writes requests in their order and tells of each how it ended.
+            lock: Held while writing.
         """
         self._write = write
+        self._lock = lock
         self._waiting: list[_Waiting[R]] = []
 
-    def submit(self, request: R, lock: AbstractContextManager[object]) -> None:
+    def submit(self, request: R) -> None:
         """Return when the request is committed.
-
-        Args:
-            request: What to write.
-            lock: Held while writing.
 
         Raises:
             Exception: What writing it raised.
         """
         own = _Waiting(request)
         self._waiting.append(own)
-        with lock:
+        with self._lock:
             if not own.done:
                 group = self._waiting[:]
                 del self._waiting[: len(group)]
@@ -68,22 +66,22 @@ class Together(Generic[R]):
 class AsyncTogether(Generic[R]):
     """For tasks of an event loop."""
 
-    def __init__(self, write: Callable[[Sequence[R]], Awaitable[Sequence[Outcome]]]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[R]], Awaitable[Sequence[Outcome]]], lock: AbstractAsyncContextManager[object]
+    ) -> None:
         """Set up.
 
         Args:
             write: Writes requests in their order and tells of each how it ended.
+            lock: Held while writing.
         """
         self._write = write
+        self._lock = lock
         self._waiting: list[tuple[R, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def submit(self, request: R, lock: AbstractAsyncContextManager[object]) -> None:
+    async def submit(self, request: R) -> None:
         """Return when the request is committed.
-
-        Args:
-            request: What to write.
-            lock: Held while writing.
 
         Raises:
             Exception: What writing it raised.
@@ -91,7 +89,7 @@ class AsyncTogether(Generic[R]):
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         if self._task is not None and self._task.get_loop() is not loop:
-            async with lock:
+            async with self._lock:
                 (outcome,) = await self._write([request])
             if outcome is not None:
                 raise outcome
@@ -99,13 +97,13 @@ class AsyncTogether(Generic[R]):
         self._waiting.append((request, future))
         if self._task is None:
             # A task of its own: a caller that is cancelled must not take the others with it.
-            self._task = loop.create_task(self._drain(lock))
+            self._task = loop.create_task(self._drain())
         await future
 
-    async def _drain(self, lock: AbstractAsyncContextManager[object]) -> None:
+    async def _drain(self) -> None:
         group: list[tuple[R, asyncio.Future[None]]] = []
         try:
-            async with lock:
+            async with self._lock:
                 while self._waiting:
                     group, self._waiting = self._waiting, []
                     outcomes = await self._write([request for request, _ in group])
