@@ -16,7 +16,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from optiflow.checkpoints.messages import EncodedMessages
-from optiflow.checkpoints.statements import Request, encode_put, encode_writes
+from optiflow.checkpoints.statements import Request, encode_put, encode_writes, share
 from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
 
 __all__ = ["OptimizedAsyncPostgresSaver", "OptimizedPostgresSaver"]
@@ -45,7 +45,7 @@ class OptimizedPostgresSaver(PostgresSaver):
     def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         started = perf_counter()
         outcomes, commits = self._commit(requests)
-        _account(requests, commits, perf_counter() - started)
+        share(requests, commits, len(requests) - commits, perf_counter() - started)
         return outcomes
 
     def _commit(self, requests: Sequence[Request]) -> tuple[Sequence[Outcome], int]:
@@ -83,7 +83,7 @@ class OptimizedAsyncPostgresSaver(AsyncPostgresSaver):
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         started = perf_counter()
         outcomes, commits = await self._commit(requests)
-        _account(requests, commits, perf_counter() - started)
+        share(requests, commits, len(requests) - commits, perf_counter() - started)
         return outcomes
 
     async def _commit(self, requests: Sequence[Request]) -> tuple[Sequence[Outcome], int]:
@@ -100,10 +100,3 @@ class OptimizedAsyncPostgresSaver(AsyncPostgresSaver):
 
 def _statements(requests: Sequence[Request]) -> list[tuple[str, Any, Any]]:
     return [statement for request in requests for statement in request.statements]
-
-
-def _account(requests: Sequence[Request], commits: int, seconds: float) -> None:
-    for number, request in enumerate(requests):
-        if request.meter is not None:
-            own = int(number < commits)
-            request.meter.add(commits=own, syncs_saved=1 - own, seconds=seconds / len(requests))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from optiflow.checkpoints.statements import Request
+from optiflow.checkpoints.statements import Request, share
 from optiflow.checkpoints.together import Outcome
 
 __all__ = ["Journal", "write"]
@@ -42,13 +42,10 @@ def write(connection: sqlite3.Connection, requests: Sequence[Request], journal: 
         How each ended. Where one fails, the others are written as if it had not been there.
     """
     started = perf_counter()
-    with _set(connection, journal, requests) as relaxed:
+    with _set(connection, journal, requests) as (waited, relaxed):
         outcomes, commits = _write(connection, requests)
-    seconds = (perf_counter() - started) / len(requests)
-    for number, request in enumerate(requests):
-        if request.meter is not None:
-            own = int(number < commits)
-            request.meter.add(commits=own, syncs_saved=1 if relaxed else 1 - own, seconds=seconds)
+    saved = len(requests) - (0 if relaxed else commits) if waited else 0
+    share(requests, commits, saved, perf_counter() - started)
     return outcomes
 
 
@@ -95,27 +92,29 @@ def _begins_transactions(connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def _set(connection: sqlite3.Connection, journal: Journal, requests: Sequence[Request]) -> Iterator[bool]:
-    """Set the connection's journal for these requests; yields whether its commits don't wait for the disk."""
+def _set(connection: sqlite3.Connection, journal: Journal, requests: Sequence[Request]) -> Iterator[tuple[bool, bool]]:
+    """Set the journal for these requests; yields whether its commits waited for the disk, and whether no longer."""
     if connection.in_transaction:
-        yield False
+        yield False, False
         return
     cursor = connection.cursor()
     cursor.row_factory = None
     try:
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            yield False
+        level = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+        waited = level >= _FULL and mode not in ("memory", "off")
+        if mode != "wal":
+            yield waited, False
             return
         pages = cursor.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
-        level = cursor.execute("PRAGMA synchronous").fetchone()[0]
         raised = pages == _DEFAULT_PAGES < journal.pages
-        relaxed = level >= _FULL and journal.normal and not any(request.full for request in requests)
+        relaxed = waited and journal.normal and not any(request.full for request in requests)
         if raised:
             cursor.execute(f"PRAGMA wal_autocheckpoint={journal.pages}")
         if relaxed:
             cursor.execute(f"PRAGMA synchronous={_NORMAL}")
         try:
-            yield relaxed
+            yield waited, relaxed
         finally:
             if raised:
                 cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")

@@ -73,5 +73,6 @@ class OptimizedAsyncSqliteSaver(AsyncSqliteSaver):
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         # aiosqlite has no public way to run several statements in one visit to its thread.
-        outcomes: Sequence[Outcome] = await self.conn._execute(write, self.conn._conn, requests, self._journal)
+        connection: Any = self.conn
+        outcomes: Sequence[Outcome] = await connection._execute(write, connection._conn, requests, self._journal)
         return outcomes

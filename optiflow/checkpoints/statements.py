@@ -15,7 +15,7 @@ from typing import Any
 from optiflow.checkpoints.messages import EncodedMessages, MessageSerializer, encodes_plainly
 from optiflow.checkpoints.meter import Meter, active_meter
 
-__all__ = ["DURABILITY_KEY", "Notes", "Request", "encode_put", "encode_writes"]
+__all__ = ["DURABILITY_KEY", "Notes", "Request", "encode_put", "encode_writes", "share"]
 
 DURABILITY_KEY = "__pregel_durability"
 """Where LangGraph keeps, in a configuration, the durability that a run asked for."""
@@ -106,9 +106,25 @@ def encode_writes(saver: Any, plain: type, config: Any, writes: Any, task_id: st
     return Request(notes.statements, config["configurable"].get(DURABILITY_KEY) == "sync", meter)
 
 
+def share(requests: Sequence[Request], commits: int, syncs_saved: int, seconds: float) -> None:
+    """Tell the meters of some requests what these cost together.
+
+    Args:
+        requests: Requests of any runs.
+        commits: Transactions that they took, at most one each.
+        syncs_saved: Times that LangGraph would have waited for the disk and this did not, at most one each.
+        seconds: Time that they took.
+    """
+    for number, request in enumerate(requests):
+        if request.meter is not None:
+            request.meter.add(
+                commits=number < commits, syncs_saved=number < syncs_saved, seconds=seconds / len(requests)
+            )
+
+
 def _noting(saver: Any, plain: type, notes: Notes) -> Any:
     """LangGraph's saver with the attributes of another, and a cursor that takes notes."""
-    noting = object.__new__(plain)
+    noting: Any = object.__new__(plain)
     noting.__dict__ = {**vars(saver), "cursor": notes.cursor, "_cursor": notes.cursor}
     return noting
 

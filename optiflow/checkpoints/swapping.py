@@ -14,9 +14,7 @@ __all__ = ["optimize_checkpoints"]
 
 _METHODS = frozenset({"put", "put_writes", "aput", "aput_writes", "cursor", "_cursor", "setup"})
 
-_SQLITE = (
-    "a killed process loses nothing by it, a power failure may lose the transactions that the disk had not yet got"
-)
+_SQLITE = "a killed process loses nothing by it, a power failure may lose transactions that the disk had not yet got"
 
 _EXIT = (
     "runs that ask for no durability write their checkpoints when they end, fail or stop at an interrupt: "

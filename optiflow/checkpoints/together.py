@@ -109,7 +109,7 @@ class AsyncTogether(Generic[R]):
                     outcomes = await self._write([request for request, _ in group])
                     for (_, future), outcome in zip(group, outcomes, strict=True):
                         _resolve(future, outcome)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to all that wait
             for _, future in (*group, *self._waiting):
                 _resolve(future, error)
             self._waiting.clear()
