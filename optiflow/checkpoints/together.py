@@ -15,7 +15,7 @@ __all__ = ["AsyncTogether", "Outcome", "Together"]
 
 R = TypeVar("R")
 
-Outcome = Exception | None
+Outcome = BaseException | None
 """How a request ended: None where it is committed."""
 
 
@@ -56,7 +56,10 @@ class Together(Generic[R]):
             if not own.done:
                 group = self._waiting[:]
                 del self._waiting[: len(group)]
-                outcomes = self._write([each.request for each in group])
+                try:
+                    outcomes = self._write([each.request for each in group])
+                except BaseException as error:
+                    outcomes = [error] * len(group)
                 for each, outcome in zip(group, outcomes, strict=True):
                     each.done, each.failure = True, outcome
         if own.failure is not None:
