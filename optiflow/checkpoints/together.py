@@ -58,7 +58,7 @@ class Together(Generic[R]):
                 del self._waiting[: len(group)]
                 try:
                     outcomes = self._write([each.request for each in group])
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - handed to all that wait
                     outcomes = [error] * len(group)
                 for each, outcome in zip(group, outcomes, strict=True):
                     each.done, each.failure = True, outcome

@@ -98,7 +98,7 @@ def encoded(serde: Any, value: Any) -> tuple[str, Any]:
         warnings.simplefilter("ignore")
         try:
             return serde.dumps_typed(value)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - compared
             return "failed", (type(error), str(error))
 
 

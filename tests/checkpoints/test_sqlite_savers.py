@@ -98,6 +98,21 @@ def test_a_saver_with_an_allowlist_is_one_of_ours(tmp_path: Path) -> None:
         assert len(list(ours.list(CONFIG))) == 5
 
 
+def test_writes_may_come_first(tmp_path: Path) -> None:
+    """The tables are made when they are needed, as LangGraph makes them."""
+
+    async def run() -> None:
+        async with aiosqlite.connect(tmp_path / "db") as connection:
+            saver = AsyncSqliteSaver(connection)
+            config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}}
+            await OptimizedAsyncSqliteSaver(saver, JOURNAL).aput_writes(config, [("c", 1)], "task")
+            assert saver.is_setup
+
+    asyncio.run(run())
+    with open_file(tmp_path / "db") as connection:
+        assert len(rows(connection)[1]) == 1
+
+
 def test_what_it_cost_is_added_up(tmp_path: Path) -> None:
     """Puts, bytes and transactions of the run that is metered, and not of another."""
 
