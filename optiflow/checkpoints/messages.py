@@ -20,7 +20,7 @@ from typing import Any
 from langchain_core import messages as _messages
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-__all__ = ["EncodedMessages", "MessageSerializer", "encodes_plainly"]
+__all__ = ["EncodedMessages", "MessageSerializer", "encodes_plainly", "list_header"]
 
 _CLASSES = frozenset(
     getattr(_messages, f"{kind}Message{chunk}")
@@ -98,7 +98,7 @@ class EncodedMessages:
         known = before.encoded[:same]
         if added or same < len(before.classes):
             self._keep(key, _Conversation(classes, before.held[:same] + held, known + added))
-        return [_list_header(len(messages)), *known, *added], sum(map(len, known))
+        return [list_header(len(messages)), *known, *added], sum(map(len, known))
 
     def _keep(self, key: Hashable, conversation: _Conversation) -> None:
         size = conversation.size
@@ -222,7 +222,7 @@ def _plain(value: Any) -> bool:
     return kind is list and all(map(_plain, value))
 
 
-def _list_header(length: int) -> bytes:
+def list_header(length: int) -> bytes:
     """How MessagePack introduces a list (https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family)."""
     if length < 1 << 4:
         return bytes((0x90 | length,))

@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 
 from optiflow.checkpoints.meter import metered
 from optiflow.checkpoints.postgres_savers import OptimizedAsyncPostgresSaver, OptimizedPostgresSaver
+from optiflow.checkpoints.statements import encode_writes
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 
@@ -131,6 +132,16 @@ def test_a_failure_is_its_requests_own(postgres_url: str) -> None:
     assert first is third is None
     assert repr(second) == repr(plain.value)
     assert threads(postgres_url) == ["a", "b"]
+
+    with PostgresSaver.from_conn_string(postgres_url) as saver:
+        ours = OptimizedPostgresSaver(saver)
+        requests = [
+            encode_writes(saver, PostgresSaver, config(thread), [("c", 1)], GOOD, "") for thread in ("c", NUL, "d")
+        ]
+        outcomes = ours._write(requests)
+    assert outcomes[0] is outcomes[2] is None
+    assert repr(outcomes[1]) == repr(plain.value)
+    assert threads(postgres_url) == ["a", "b", "c", "d"]
 
 
 def test_a_lost_connection_fails_as_with_langgraph(postgres_url: str) -> None:

@@ -83,7 +83,7 @@ def played(*modes: Mode) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("name", "way"), played("invoke", "ainvoke", "stream", "astream"))
+@pytest.mark.parametrize(("name", "way"), played("stream", "astream"))
 def test_the_same_checkpoints_are_kept(name: str, way: Way, tmp_path: Path) -> None:
     """State, history, pending writes, answers and failures are plain LangGraph's."""
     case = CASES[name]
