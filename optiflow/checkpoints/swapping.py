@@ -97,7 +97,7 @@ def _optimized(saver: Any, normal: bool, wal_pages: int) -> Any:
             from optiflow.checkpoints.postgres_savers import OptimizedAsyncPostgresSaver
 
             return _uncommitting(saver) or OptimizedAsyncPostgresSaver(saver)
-    return f"a {kind.__name__} is none of LangGraph's own savers for SQLite and PostgreSQL"
+    return f"{kind.__name__} is none of LangGraph's own savers for SQLite and PostgreSQL"
 
 
 def _uncommitting(saver: Any) -> str | None:

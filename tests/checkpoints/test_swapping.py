@@ -90,8 +90,8 @@ class Own(SqliteSaver):
         (None, "the graph has no checkpointer"),
         (False, "the graph has no checkpointer"),
         (True, "the graph takes its parent's checkpointer"),
-        (InMemorySaver(), "a InMemorySaver is none of LangGraph's own savers for SQLite and PostgreSQL"),
-        (Own.__new__(Own), "a Own is none of LangGraph's own savers for SQLite and PostgreSQL"),
+        (InMemorySaver(), "InMemorySaver is none of LangGraph's own savers for SQLite and PostgreSQL"),
+        (Own.__new__(Own), "Own is none of LangGraph's own savers for SQLite and PostgreSQL"),
     ],
     ids=lambda value: type(value).__name__,
 )
