@@ -26,6 +26,7 @@ _BUILT_IN = {
     "cache": "cache:Cache",
     "clients": "clients:Clients",
     "async": "async_:Async",
+    "durability": "durability:Durability",
     "parallel": "parallel:Parallel",
 }
 """The project's own, in the order in which they rewrite a plan: the schedule last, over what the others left."""

@@ -46,6 +46,17 @@ def test_micro(tmp_path: Path) -> None:
     assert all(name in printed for name in names)
 
 
+def test_checkpoints(tmp_path: Path) -> None:
+    """Every arm with both savers for SQLite, over a few steps."""
+    result, printed = _run(tmp_path, "checkpoints.py", "--repetitions", "1", "--steps", "3")
+    names = _names(result)
+    for saver in ("SqliteSaver, invoke", "AsyncSqliteSaver, ainvoke"):
+        assert f"long messages, {saver}, plain over same" in names
+        assert f"short messages, {saver}, plain over exit" in names
+    assert all(name in printed for name in names)
+    assert result["steps"] == 3
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path: Path) -> None:
     """Both arms, whole processes and memory over a few runs of a small input."""

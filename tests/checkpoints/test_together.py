@@ -1,0 +1,175 @@
+"""Requests that are written together."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
+
+
+class Writer:
+    """Notes the groups that it is given; the first one waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, requests: Sequence[str]) -> Sequence[Outcome]:
+        """Fail whatever is called bad, and everything where one is called fatal."""
+        self.groups.append(list(requests))
+        if len(self.groups) == 1:
+            self.begun.set()
+            assert self.go_on.wait(10)
+        if "fatal" in requests:
+            raise OSError("all of it")
+        return [ValueError(request) if request == "bad" else None for request in requests]
+
+
+def submitted(writer: Writer, *requests: str) -> list[BaseException | None]:
+    """How requests ended that all came while a first one was being written."""
+    together: Together[str] = Together(writer.write, threading.Lock())
+    with ThreadPoolExecutor(len(requests) + 1) as pool:
+        first = pool.submit(together.submit, "first")
+        assert writer.begun.wait(10)
+        others = [pool.submit(together.submit, request) for request in requests]
+        while len(together._waiting) < len(requests):
+            threading.Event().wait(0.001)
+        writer.go_on.set()
+        assert first.result() is None
+        return [future.exception() for future in others]
+
+
+def test_what_waits_is_written_together() -> None:
+    """One group for all that came meanwhile, and each caller hears of its own request."""
+    writer = Writer()
+    a, bad, b = submitted(writer, "a", "bad", "b")
+    assert a is b is None
+    assert isinstance(bad, ValueError)
+    assert [sorted(group) for group in writer.groups] == [["first"], ["a", "b", "bad"]]
+
+
+def test_a_writer_that_breaks_is_everybodys_failure() -> None:
+    """Whatever it raises, all that were in the group hear of it, and the next request is written."""
+    writer = Writer()
+    outcomes = submitted(writer, "a", "fatal")
+    assert all(isinstance(outcome, OSError) for outcome in outcomes)
+
+
+class AsyncWriter(Writer):
+    """The same for tasks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+
+    async def awrite(self, requests: Sequence[str]) -> Sequence[Outcome]:
+        """Wait for the release with the first group."""
+        if not self.groups:
+            self.go_on.set()
+            outcomes = self.write(requests)
+            await self.released.wait()
+            return outcomes
+        return self.write(requests)
+
+
+def test_tasks_are_written_together_too() -> None:
+    """One group for all that came meanwhile, and each task hears of its own request."""
+
+    async def run() -> None:
+        writer = AsyncWriter()
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        first = asyncio.create_task(together.submit("first"))
+        while not writer.groups:
+            await asyncio.sleep(0)
+        others = [asyncio.create_task(together.submit(request)) for request in ("a", "bad", "b")]
+        while len(together._waiting) < 3:
+            await asyncio.sleep(0)
+        writer.released.set()
+        outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+        assert outcomes[:2] == [None, None]
+        assert isinstance(outcomes[2], ValueError)
+        assert writer.groups == [["first"], ["a", "bad", "b"]]
+        assert together._task is None
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_caller_takes_nobody_with_it() -> None:
+    """Its request is written all the same, as it is with LangGraph once it was sent, and so are the others."""
+
+    async def run() -> None:
+        writer = AsyncWriter()
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        first = asyncio.create_task(together.submit("first"))
+        while not writer.groups:
+            await asyncio.sleep(0)
+        other = asyncio.create_task(together.submit("other"))
+        while not together._waiting:
+            await asyncio.sleep(0)
+        first.cancel()
+        writer.released.set()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await other
+        assert writer.groups == [["first"], ["other"]]
+
+    asyncio.run(run())
+
+
+def test_tasks_hear_of_a_writer_that_breaks() -> None:
+    """All in the group and all behind it fail with what it raised, and the next request is written."""
+
+    async def run() -> None:
+        writer = AsyncWriter()
+        writer.groups.append([])
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        outcomes = await asyncio.gather(together.submit("fatal"), together.submit("a"), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [OSError, OSError]
+        await together.submit("next")
+        assert writer.groups[-1] == ["next"]
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_ends_leaves_nobody_waiting() -> None:
+    """Where the write itself is cancelled, so are the callers; another loop can go on."""
+    writers: list[AsyncWriter] = []
+
+    async def broken_off() -> AsyncTogether[str]:
+        writers.append(AsyncWriter())
+        together: AsyncTogether[str] = AsyncTogether(writers[0].awrite, asyncio.Lock())
+        caller = asyncio.create_task(together.submit("first"))
+        while not writers[0].groups:
+            await asyncio.sleep(0)
+        assert together._task is not None
+        together._task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        return together
+
+    together = asyncio.run(broken_off())
+    asyncio.run(together.submit("second"))
+    assert writers[0].groups == [["first"], ["second"]]
+
+
+def test_a_request_of_another_loop_is_written_by_itself() -> None:
+    """A task of one loop never has to wake one of another."""
+
+    async def write(requests: Sequence[str]) -> Sequence[Outcome]:
+        return [ValueError(request) if request == "bad" else None for request in requests]
+
+    together: AsyncTogether[str] = AsyncTogether(write, asyncio.Lock())
+    other = asyncio.new_event_loop()
+    pending = other.create_task(asyncio.sleep(0))
+    together._task = pending  # as if it were writing
+    asyncio.run(together.submit("good"))
+    with pytest.raises(ValueError, match="bad"):
+        asyncio.run(together.submit("bad"))
+    other.run_until_complete(pending)
+    other.close()
