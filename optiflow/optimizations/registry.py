@@ -24,6 +24,7 @@ _BUILT_IN = {
     "log_level": "log_level:LogLevel",
     "monitor": "monitor:Monitor",
     "cache": "cache:Cache",
+    "limits": "limits:Limits",
     "async": "async_:Async",
     "parallel": "parallel:Parallel",
 }
