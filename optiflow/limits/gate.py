@@ -254,7 +254,7 @@ class Gate:
         if self._refusing_since is None:
             self._refusing_since = now
         patience_s = self._refusing_since + self._settings.max_wait_s - now
-        return ticket.refusals < MOST_REFUSALS and pause_s <= patience_s
+        return ticket.refusals < MOST_REFUSALS and pause_s < patience_s
 
     def _pause_s(self, ticket: Ticket, refusal: Refusal, *, none_left: bool, now: float) -> float:
         """How long nothing may be sent: 0 where it is the number in flight that is refused, and some will end."""
