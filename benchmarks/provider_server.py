@@ -13,6 +13,7 @@ import random
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from email.utils import formatdate
@@ -274,18 +275,15 @@ def running(behaviour: Behaviour) -> Iterator[tuple[Server, str]]:
     Yields:
         The server and its address.
     """
-    ready = threading.Event()
-    made: list[Any] = []
+    started: Future[tuple[Server, int]] = Future()
 
     async def main() -> None:
         server = Server(behaviour)
-        made.append(server)
-        await server.serve(lambda port: (made.append(port), ready.set()))
+        await server.serve(lambda port: started.set_result((server, port)))
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
-    ready.wait(10)
-    server, port = made
+    server, port = started.result(10)
     try:
         yield server, f"http://127.0.0.1:{port}"
     finally:

@@ -1,12 +1,8 @@
-"""What the tests of provider limits share: a provider on this machine that refuses and fails as it is told."""
+"""What the tests of provider limits share."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,27 +13,6 @@ from optiflow.limits.settings import LimitSettings
 from optiflow.limits.tally import Tally
 from optiflow.limits.ticket import Ticket
 from optiflow.optimizations.limits import LimitsOptions
-
-
-def _provider_server() -> Any:
-    """The server of the benchmarks, which are no package."""
-    place = Path(__file__).parents[2] / "benchmarks" / "provider_server.py"
-    spec = spec_from_file_location("provider_server", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Any, str]]]:
-    """Starts providers that behave as the keywords say; gives the server, which tells what it saw, and its address."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    server = _provider_server()
-    with ExitStack() as stack:
-        yield lambda **told: stack.enter_context(server.running(server.Behaviour(**{"mean_s": 0.02, **told})))
 
 
 @pytest.fixture

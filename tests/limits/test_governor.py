@@ -30,9 +30,9 @@ def body(prompt: str = "hello", **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-def test_a_refusal_is_sent_again(provider: Provider, settings: MakeSettings, library: Any) -> None:
+def test_a_refusal_is_sent_again(model_provider: Provider, settings: MakeSettings, library: Any) -> None:
     """The application never sees it, with either library, from a thread."""
-    server, url = provider(faults=("refuse", "overload"), retry_after="milliseconds", retry_after_s=0.01)
+    server, url = model_provider(faults=("refuse", "overload"), retry_after="milliseconds", retry_after_s=0.01)
     with library.Client() as client, govern(Gates(settings())) as tally:
         assert client.post(f"{url}/v1/chat/completions", json=body()).status_code == 200
     seen = tally.statistics()
@@ -42,19 +42,21 @@ def test_a_refusal_is_sent_again(provider: Provider, settings: MakeSettings, lib
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_a_refusal_is_sent_again_from_a_loop(provider: Provider, settings: MakeSettings, library: Any) -> None:
+async def test_a_refusal_is_sent_again_from_a_loop(
+    model_provider: Provider, settings: MakeSettings, library: Any
+) -> None:
     """As from a thread."""
-    _, url = provider(faults=("refuse",), retry_after="seconds", retry_after_s=0.01)
+    _, url = model_provider(faults=("refuse",), retry_after="seconds", retry_after_s=0.01)
     async with library.AsyncClient() as client:
         with govern(Gates(settings())) as tally:
             assert (await client.post(f"{url}/v1/chat/completions", json=body())).status_code == 200
     assert tally.statistics()["resent"] == 1
 
 
-def test_nobody_else_is_touched(provider: Provider, settings: MakeSettings) -> None:
+def test_nobody_else_is_touched(model_provider: Provider, settings: MakeSettings) -> None:
     """Requests outside of runs, and those that are no calls of a model, see a refusal; afterwards all is as before."""
     plain = [vars(library.Client)["send"] for library in (httpx, httpx2)]
-    _, url = provider(last_fault="refuse", retry_after="milliseconds", retry_after_s=0.01)
+    _, url = model_provider(last_fault="refuse", retry_after="milliseconds", retry_after_s=0.01)
     outside = copy_context()
     with httpx.Client() as client, govern(Gates(settings(max_wait_s=0.001))) as tally:
         assert client.post(url, json={"model": "Tesla"}).status_code == 429
@@ -66,9 +68,9 @@ def test_nobody_else_is_touched(provider: Provider, settings: MakeSettings) -> N
     assert [vars(library.Client)["send"] for library in (httpx, httpx2)] == plain
 
 
-async def test_others_in_a_loop_are_not_touched(provider: Provider, settings: MakeSettings) -> None:
+async def test_others_in_a_loop_are_not_touched(model_provider: Provider, settings: MakeSettings) -> None:
     """As for threads."""
-    _, url = provider(last_fault="refuse")
+    _, url = model_provider(last_fault="refuse")
     async with httpx2.AsyncClient() as client:
         with govern(Gates(settings())) as tally:
             assert (await client.post(url, json={"model": "Tesla"})).status_code == 429
@@ -76,9 +78,9 @@ async def test_others_in_a_loop_are_not_touched(provider: Provider, settings: Ma
 
 
 @pytest.mark.parametrize("other_last", [True, False])
-def test_others_who_wrap_sending(provider: Provider, settings: MakeSettings, other_last: bool) -> None:
+def test_others_who_wrap_sending(model_provider: Provider, settings: MakeSettings, other_last: bool) -> None:
     """Whoever else patches `send` is passed once for each attempt or once for all, and gates hold once."""
-    _, url = provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.01)
+    _, url = model_provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.01)
     plain = httpx.Client.send
     passed = []
 
@@ -111,9 +113,9 @@ def test_what_is_not_loaded_yet_is_loaded(settings: MakeSettings, monkeypatch: p
         assert "httpx2" in sys.modules
 
 
-def test_threads_and_loops_share_a_gate(provider: Provider, settings: MakeSettings) -> None:
+def test_threads_and_loops_share_a_gate(model_provider: Provider, settings: MakeSettings) -> None:
     """Never more in flight than allowed, whoever sends; each gets its own answer."""
-    server, url = provider()
+    server, url = model_provider()
     answers: list[str] = []
 
     def text(response: Any) -> str:
@@ -143,9 +145,9 @@ def test_threads_and_loops_share_a_gate(provider: Provider, settings: MakeSettin
     assert tally.statistics()["peak_in_flight"] == 3
 
 
-async def test_who_is_cancelled_gives_up_its_place(provider: Provider, settings: MakeSettings) -> None:
+async def test_who_is_cancelled_gives_up_its_place(model_provider: Provider, settings: MakeSettings) -> None:
     """Whether it waits or is in flight, and whatever comes of it: the others get through."""
-    server, url = provider(faults=("stall",))
+    server, url = model_provider(faults=("stall",))
     gates = Gates(settings(max_concurrency=1))
     async with httpx2.AsyncClient() as client:
         with govern(gates) as tally:
@@ -163,9 +165,9 @@ async def test_who_is_cancelled_gives_up_its_place(provider: Provider, settings:
 
 
 @pytest.mark.parametrize("fault", ["reset", "error"])
-async def test_failures_are_the_applications(provider: Provider, settings: MakeSettings, fault: str) -> None:
+async def test_failures_are_the_applications(model_provider: Provider, settings: MakeSettings, fault: str) -> None:
     """A connection that is reset, and a server's error, come through, and leave no place taken."""
-    _, url = provider(faults=(fault,))
+    _, url = model_provider(faults=(fault,))
     gates = Gates(settings(max_concurrency=1))
     async with httpx2.AsyncClient() as client:
         with govern(gates):
@@ -177,17 +179,17 @@ async def test_failures_are_the_applications(provider: Provider, settings: MakeS
             assert (await client.post(url, json=body())).status_code == 200
 
 
-def test_waiting_is_not_part_of_the_timeout(provider: Provider, settings: MakeSettings) -> None:
+def test_waiting_is_not_part_of_the_timeout(model_provider: Provider, settings: MakeSettings) -> None:
     """A request times out by what the provider takes, not by the time it was held back."""
-    _, url = provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.8, mean_s=0.001)
+    _, url = model_provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.8, mean_s=0.001)
     with httpx2.Client(timeout=0.4) as client, govern(Gates(settings())):
         assert client.post(url, json=body()).status_code == 200
 
 
 @pytest.mark.parametrize("how", ["read", "close", "forget"])
-def test_a_streamed_answer_holds_its_place(provider: Provider, settings: MakeSettings, how: str) -> None:
+def test_a_streamed_answer_holds_its_place(model_provider: Provider, settings: MakeSettings, how: str) -> None:
     """Until it has been read, closed or forgotten; a refusal before it is sent again like any other."""
-    _, url = provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.01)
+    _, url = model_provider(faults=("refuse",), retry_after="milliseconds", retry_after_s=0.01)
     gates = Gates(settings(max_concurrency=1))
     with httpx.Client() as client, govern(gates):
         response = client.send(client.build_request("POST", url, json=body(stream=True)), stream=True)
@@ -207,9 +209,9 @@ def test_a_streamed_answer_holds_its_place(provider: Provider, settings: MakeSet
         assert client.post(url, json=body()).status_code == 200
 
 
-async def test_a_streamed_answer_in_a_loop(provider: Provider, settings: MakeSettings) -> None:
+async def test_a_streamed_answer_in_a_loop(model_provider: Provider, settings: MakeSettings) -> None:
     """As in a thread; a refusal that is passed on can be read as ever."""
-    _, url = provider(faults=("", "quota"))
+    _, url = model_provider(faults=("", "quota"))
     gates = Gates(settings())
     async with httpx2.AsyncClient() as client:
         with govern(gates):
@@ -224,11 +226,11 @@ async def test_a_streamed_answer_in_a_loop(provider: Provider, settings: MakeSet
 
 
 def test_asking_while_an_answer_is_read(
-    provider: Provider, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    model_provider: Provider, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One place, held by an answer whose reader asks another: neither waits for ever."""
     monkeypatch.setattr("optiflow.limits.gate.STREAM_PATIENCE_S", 0.05)
-    _, url = provider()
+    _, url = model_provider()
     with (
         httpx.Client() as client,
         govern(Gates(settings(max_concurrency=1))),

@@ -65,9 +65,9 @@ both = pytest.mark.parametrize("how", ["loop", "thread"])
 
 
 @both
-async def test_the_double_answers(provider: Provider, gates: Gates, how: str) -> None:
+async def test_the_double_answers(model_provider: Provider, gates: Gates, how: str) -> None:
     """The first request stalls: the answer is the second's, and the first holds a place until it has ended."""
-    server, url = provider(faults=("stall",))
+    server, url = model_provider(faults=("stall",))
     response, seen = await asked(how, url, gates)
     assert response.status_code == 200
     assert (seen["requests"], seen["hedges_sent"], seen["hedges_won"], seen["hedge_tokens_wasted"]) == (2, 1, 1, 110)
@@ -80,18 +80,18 @@ async def test_the_double_answers(provider: Provider, gates: Gates, how: str) ->
 
 
 @both
-async def test_the_first_answers(provider: Provider, gates: Gates, how: str) -> None:
+async def test_the_first_answers(model_provider: Provider, gates: Gates, how: str) -> None:
     """The double was sent in vain, and that is counted."""
-    _, url = provider(faults=("", "stall"), mean_s=0.2)
+    _, url = model_provider(faults=("", "stall"), mean_s=0.2)
     response, seen = await asked(how, url, gates)
     assert response.status_code == 200
     assert (seen["hedges_sent"], seen["hedges_won"], seen["hedge_tokens_wasted"]) == (1, 0, 110)
 
 
 @both
-async def test_quick_answers_are_not_hedged(provider: Provider, gates: Gates, how: str) -> None:
+async def test_quick_answers_are_not_hedged(model_provider: Provider, gates: Gates, how: str) -> None:
     """Nor is what can't be repeated."""
-    server, url = provider(mean_s=0.001)
+    server, url = model_provider(mean_s=0.001)
     for more in ({}, {"stream": True}):
         response, seen = await asked(how, url, gates, **more)
         assert response.status_code == 200
@@ -101,10 +101,10 @@ async def test_quick_answers_are_not_hedged(provider: Provider, gates: Gates, ho
 
 @both
 async def test_without_a_place_there_is_no_double(
-    provider: Provider, settings: Callable[..., LimitSettings], gates: Gates, how: str
+    model_provider: Provider, settings: Callable[..., LimitSettings], gates: Gates, how: str
 ) -> None:
     """It waits before all others, and is taken back when it is needed no more."""
-    server, url = provider(mean_s=0.1)
+    server, url = model_provider(mean_s=0.1)
     response, seen = await asked(how, url, Gates(settings(hedge=True, max_concurrency=1)))
     ended()
     assert response.status_code == 200
@@ -112,28 +112,30 @@ async def test_without_a_place_there_is_no_double(
 
 
 @both
-async def test_a_spent_budget(provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_spent_budget(
+    model_provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The slow request is waited for."""
     monkeypatch.setattr(Gate, "reserve_hedge", lambda self: False)
-    server, url = provider(mean_s=0.1)
+    server, url = model_provider(mean_s=0.1)
     response, seen = await asked(how, url, gates)
     assert (response.status_code, seen["hedges_sent"], server.seen.requests) == (200, 0, 1)
 
 
 @both
 @pytest.mark.parametrize("fault", ["error", "reset", "refuse"])
-async def test_a_double_that_fails(provider: Provider, gates: Gates, how: str, fault: str) -> None:
+async def test_a_double_that_fails(model_provider: Provider, gates: Gates, how: str, fault: str) -> None:
     """The first is waited for; nobody hears of the double."""
-    server, url = provider(faults=("", fault), mean_s=0.15)
+    server, url = model_provider(faults=("", fault), mean_s=0.15)
     response, seen = await asked(how, url, gates)
     assert (response.status_code, seen["hedges_sent"], seen["hedges_won"], seen["given_up"]) == (200, 1, 0, 0)
     assert server.seen.requests == 2
 
 
 @both
-async def test_both_fail(provider: Provider, gates: Gates, how: str) -> None:
+async def test_both_fail(model_provider: Provider, gates: Gates, how: str) -> None:
     """The application gets the first's error."""
-    server, url = provider(faults=("stall", "error"))
+    server, url = model_provider(faults=("stall", "error"))
     asking = asyncio.ensure_future(asked(how, url, gates))
     while server.seen.requests < 2:
         await asyncio.sleep(0.001)
@@ -143,9 +145,9 @@ async def test_both_fail(provider: Provider, gates: Gates, how: str) -> None:
     assert (seen["hedges_sent"], seen["hedges_won"], seen["hedge_tokens_wasted"]) == (1, 0, 0)
 
 
-async def test_who_is_cancelled_cancels_both(provider: Provider, gates: Gates) -> None:
+async def test_who_is_cancelled_cancels_both(model_provider: Provider, gates: Gates) -> None:
     """Both connections are closed, both places free."""
-    server, url = provider(faults=("stall", "stall"))
+    server, url = model_provider(faults=("stall", "stall"))
     asking = asyncio.ensure_future(post(url, gates))
     while server.seen.requests < 2:
         await asyncio.sleep(0.001)
