@@ -48,11 +48,14 @@ class Allowance:
         """Whether it matters how many tokens an answer used."""
         return self._own_tokens is not None
 
-    def wait_s(self, tokens: int, now: float) -> float:
-        """Seconds until a request of so many tokens may be sent."""
-        left = self._wait_s(self._left.get("requests"), self._left.get("tokens"), tokens, now)
-        own = self._wait_s(self._own_requests, self._own_tokens, tokens, now)
-        return max(own, left if left <= self._patience_s else 0.0)
+    def own_wait_s(self, tokens: int, now: float) -> float:
+        """Seconds until a request of so many tokens may be sent as configured."""
+        return self._wait_s(self._own_requests, self._own_tokens, tokens, now)
+
+    def left_wait_s(self, tokens: int, now: float) -> float:
+        """Seconds until the provider has enough left for it; 0 where that is longer than anybody has patience."""
+        wait_s = self._wait_s(self._left.get("requests"), self._left.get("tokens"), tokens, now)
+        return wait_s if wait_s <= self._patience_s else 0.0
 
     def take(self, tokens: int, now: float) -> Spent:
         """Send a request of so many tokens."""

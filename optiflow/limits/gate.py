@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -58,6 +59,7 @@ class Gate:
         self._paused_until = 0.0
         self._backoff_s = FIRST_BACKOFF_S
         self._refusing_since: float | None = None
+        self._last_refusal = 0.0
         self._newest = 0
         self._newest_taken = 0
         self._ended = 0
@@ -72,6 +74,10 @@ class Gate:
     def enter(self, ticket: Ticket) -> None:
         """Queue up."""
         with self._locked():
+            if self._refusing_since is not None and self._now() > self._last_refusal + self._settings.max_wait_s:
+                # Nobody has asked for long: whether the provider still refuses everything is not known.
+                self._refusing_since = None
+                self._backoff_s = FIRST_BACKOFF_S
             self._enqueue(ticket)
 
     def admit(self, ticket: Ticket) -> float | None:
@@ -232,13 +238,15 @@ class Gate:
             self._waited(self._queue.popleft())
 
     def _delay_s(self, ticket: Ticket, now: float) -> float:
+        tokens, in_flight = ticket.request.tokens, len(self._in_flight)
+        own_s = self._allowance.own_wait_s(tokens, now)
         if self._is_hopeless(now):
-            return 0.0
-        room_s = self._window.room_in_s(len(self._in_flight), now)
+            return max(own_s, math.inf if in_flight >= self._window.most else 0.0)
+        room_s = self._window.room_in_s(in_flight, now)
         if room_s > 0 and all(each.held for each in self._in_flight):
             assert ticket.waiting_since is not None
             room_s = min(room_s, max(0.0, ticket.waiting_since + STREAM_PATIENCE_S - now))
-        return max(room_s, self._paused_until - now, self._allowance.wait_s(ticket.request.tokens, now))
+        return max(own_s, room_s, self._paused_until - now, self._allowance.left_wait_s(tokens, now))
 
     def _is_hopeless(self, now: float) -> bool:
         """Whether the provider has refused everything for so long that it shall tell everybody so itself."""
@@ -251,6 +259,7 @@ class Gate:
         """Hold back the requests as a refusal demands; whether the one that was refused may wait as long."""
         pause_s = self._pause_s(ticket, refusal, none_left=none_left, now=now)
         self._paused_until = max(self._paused_until, now + pause_s)
+        self._last_refusal = now
         if self._refusing_since is None:
             self._refusing_since = now
         patience_s = self._refusing_since + self._settings.max_wait_s - now

@@ -60,8 +60,10 @@ class Window:
     """
 
     def __init__(self, initial: int, most: int | None) -> None:
-        self._most = math.inf if most is None else most
-        self.limit = int(min(initial, self._most))
+        self.most = math.inf if most is None else most
+        """How many there may be at most."""
+
+        self.limit = int(min(initial, self.most))
         """How many requests may be in flight now."""
 
         self._sustained = 0
@@ -77,7 +79,7 @@ class Window:
         """Seconds until one more may be sent, somebody wanting to; ``inf``: not before one of those in flight ends."""
         if in_flight < self.limit:
             return 0.0
-        if self.limit >= self._most or in_flight > self.limit:
+        if self.limit >= self.most or in_flight > self.limit:
             return math.inf
         if self._full_since is None:
             self._full_since = now
@@ -132,5 +134,5 @@ class Window:
         if self._step is not None:
             step = min(self._step, step)
             self._step *= 2
-        self.limit = int(min(self.limit + step, self._most))
+        self.limit = int(min(self.limit + step, self.most))
         self._full_since = None

@@ -12,7 +12,7 @@ def test_everything_goes_without_limits() -> None:
     """Nothing configured and nothing told."""
     allowance = Allowance(None, None, 60, 0.0)
     for _ in range(1000):
-        assert allowance.wait_s(1000, 0.0) == 0
+        assert allowance.own_wait_s(1000, 0.0) == allowance.left_wait_s(1000, 0.0) == 0
         allowance.take(1000, 0.0)
     assert not allowance.counts_tokens
 
@@ -22,9 +22,9 @@ def test_own_limits() -> None:
     allowance = Allowance(60, 6000, 60, 0.0)
     assert allowance.counts_tokens
     allowance.take(400, 0.0)
-    assert allowance.wait_s(1, 0.0) == pytest.approx(3.0, abs=0.1)
+    assert allowance.own_wait_s(1, 0.0) == pytest.approx(3.0, abs=0.1)
     allowance.used(100, 400, 0.0)
-    assert allowance.wait_s(1, 0.0) == pytest.approx(1.0, abs=0.1)
+    assert allowance.own_wait_s(1, 0.0) == pytest.approx(1.0, abs=0.1)
 
 
 def test_what_the_provider_has_left() -> None:
@@ -35,8 +35,8 @@ def test_what_the_provider_has_left() -> None:
         allowance.take(10, 0.0)
     assert not allowance.told({"requests": Quota(10, 4, 6)}, first, 0.0, 0.0)
     allowance.take(10, 0.0)
-    assert allowance.wait_s(10, 0.0) == pytest.approx(1.0)
-    assert allowance.wait_s(10, 2.0) == 0
+    assert allowance.left_wait_s(10, 0.0) == pytest.approx(1.0)
+    assert allowance.left_wait_s(10, 2.0) == 0
 
 
 def test_tokens_left() -> None:
@@ -44,8 +44,8 @@ def test_tokens_left() -> None:
     allowance = Allowance(None, None, 60, 0.0)
     sent = allowance.take(10, 0.0)
     assert not allowance.told({"tokens": Quota(1000, 100, 9)}, sent, 0.0, 0.0)
-    assert allowance.wait_s(100, 0.0) == 0
-    assert allowance.wait_s(200, 0.0) == pytest.approx(1.0)
+    assert allowance.left_wait_s(100, 0.0) == 0
+    assert allowance.left_wait_s(200, 0.0) == pytest.approx(1.0)
 
 
 def test_the_newest_word_counts() -> None:
@@ -54,7 +54,7 @@ def test_the_newest_word_counts() -> None:
     first, second = allowance.take(1, 0.0), allowance.take(1, 0.0)
     assert allowance.told({"requests": Quota(10, 0, 10)}, second, 0.0, 0.0)
     allowance.told({"requests": Quota(10, 9, 1)}, first, 0.0, 0.0)
-    assert allowance.wait_s(1, 0.0) == pytest.approx(1.0)
+    assert allowance.left_wait_s(1, 0.0) == pytest.approx(1.0)
 
 
 def test_a_full_quota_holds_nobody() -> None:
@@ -62,11 +62,11 @@ def test_a_full_quota_holds_nobody() -> None:
     allowance = Allowance(None, None, 60, 0.0)
     allowance.told({"requests": Quota(1, 1, 0)}, allowance.take(1, 0.0), 0.0, 0.0)
     allowance.take(1, 0.0)
-    assert allowance.wait_s(1, 0.0) == 0
+    assert allowance.left_wait_s(1, 0.0) == 0
 
 
 def test_patience_with_what_is_left() -> None:
     """A quota that comes back in hours holds nobody: the provider may say so itself."""
     allowance = Allowance(None, None, 60, 0.0)
     allowance.told({"requests": Quota(100, 0, 86400)}, allowance.take(1, 0.0), 0.0, 0.0)
-    assert allowance.wait_s(1, 0.0) == 0
+    assert allowance.left_wait_s(1, 0.0) == 0

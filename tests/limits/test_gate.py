@@ -181,6 +181,29 @@ def test_a_provider_that_refuses_for_ever(entrance: MakeEntrance) -> None:
     assert at.gate.refused(taken, Refusal(1.0, lasting=False), REFUSED)
 
 
+@pytest.mark.parametrize("options", [{"requests_per_minute": 60}, {"max_concurrency": 1}])
+def test_what_was_configured_holds_even_then(entrance: MakeEntrance, options: dict[str, int]) -> None:
+    """A provider that refuses everything is not asked more often than allowed, nor by more at once."""
+    at = entrance(max_wait_s=5, **options)
+    sent = at.sent()
+    first, second = at.waiting(), at.waiting()
+    assert at.gate.refused(sent, SOON, REFUSED)
+    at.gate.leave(sent)
+    at.clock.now += 5
+    assert at.gate.admit(first) is None
+    assert at.gate.admit(second) == HEARTBEAT_S
+
+
+def test_what_was_long_ago_is_forgotten(entrance: MakeEntrance) -> None:
+    """A provider that refused everything when it was last asked gets its whole time again."""
+    at = entrance(max_wait_s=5)
+    sent = at.sent()
+    assert at.gate.refused(sent, SOON, REFUSED)
+    at.gate.leave(sent)
+    at.clock.now += 5.1
+    assert at.gate.refused(at.sent(), SOON, REFUSED)
+
+
 def test_what_takes_long_is_not_refused(entrance: MakeEntrance) -> None:
     """While an answer is under way nobody is told that the provider refuses everything."""
     at = entrance(initial_concurrency=2, max_wait_s=5)
