@@ -89,8 +89,11 @@ async def test_the_first_answers(model_provider: Provider, gates: Gates, how: st
 
 
 @both
-async def test_quick_answers_are_not_hedged(model_provider: Provider, gates: Gates, how: str) -> None:
+async def test_quick_answers_are_not_hedged(
+    model_provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor is what can't be repeated."""
+    monkeypatch.setattr(Gate, "hedge_delay_s", lambda self, request: 30.0 if request.repeatable else None)
     server, url = model_provider(mean_s=0.001)
     for more in ({}, {"stream": True}):
         response, seen = await asked(how, url, gates, **more)

@@ -131,7 +131,7 @@ def test_no_prompt_is_lost(model_provider: Provider, client: Any, how: str, nest
     prompts = [f"p{number}" for number in range(30)]
     graph = optiflow.compile(fan_out(client(url, max_retries=0), nested=nested), ["limits"])
     assert run(graph, how, prompts) == sorted(f"answer to {prompt}" for prompt in prompts)
-    assert server.seen.peak_in_flight == 4
+    assert server.seen.peak_in_flight <= 4
     assert sorted(server.seen.prompts) == sorted(prompts)
 
 
