@@ -26,7 +26,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
-from measure import median_interval, ratio_interval
+from measure import Interval, median_interval, ratio_interval
 from provider_server import Behaviour, service_s
 from results import Figure, options_parser, publish
 
@@ -223,20 +223,26 @@ def under_a_limit(repetitions: int, prompts: int, mean_s: float) -> list[Figure]
     return figures
 
 
-def plain_under_a_limit(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
-    """The same without the toggle: the clients' own retries."""
+def others_under_a_limit(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
+    """The same without the toggle, where the clients repeat for themselves, and by one that knows the limit."""
     plain: list[Measured] = []
     toggled: list[Measured] = []
+    knowing: list[Measured] = []
     for seed in range(repetitions):
         behaviour = Behaviour(most_in_flight=MOST_IN_FLIGHT, mean_s=mean_s, seed=seed, retry_after="seconds")
         plain.append(measured(behaviour, prompts, nullcontext))
         toggled.append(measured(behaviour, prompts, limited))
-    ratio = ratio_interval([run.seconds for run in plain], [run.seconds for run in toggled])
+        knowing.append(measured(behaviour, prompts, lambda: limited(initial_concurrency=20, max_concurrency=20)))
     return [
         Figure("plain LangGraph: prompts lost", "", median_interval([float(run.lost) for run in plain])),
         Figure("plain LangGraph: requests refused", "%", median_interval([run.refused_percent for run in plain])),
-        Figure("plain LangGraph, some lost, over limits", "x", ratio),
+        Figure("plain LangGraph, most lost, over limits", "x", _over(plain, toggled)),
+        Figure("limits, over one that knows the limit", "x", _over(toggled, knowing)),
     ]
+
+
+def _over(a: Sequence[Measured], b: Sequence[Measured]) -> Interval:
+    return ratio_interval([run.seconds for run in a], [run.seconds for run in b])
 
 
 def hedging(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
@@ -301,7 +307,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     measured(Behaviour(mean_s=0.0), 2, limited, client=anthropic, sync=True)
     figures = [
         *under_a_limit(options.repetitions, options.prompts, options.mean_s),
-        *plain_under_a_limit(options.repetitions, options.prompts, options.mean_s),
+        *others_under_a_limit(options.repetitions, options.prompts, options.mean_s),
         *hedging(options.repetitions, options.calls, options.mean_s / 5),
         *asyncio.run(overhead(options.repetitions)),
     ]

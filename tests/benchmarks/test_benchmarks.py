@@ -46,6 +46,7 @@ def test_micro(tmp_path: Path) -> None:
     assert all(name in printed for name in names)
 
 
+@pytest.mark.slow
 def test_providers(tmp_path: Path) -> None:
     """Each case once, with few prompts that are answered soon."""
     pytest.importorskip("langchain_openai", reason="needs the extra 'providers'")

@@ -15,6 +15,8 @@ def test_everything_goes_without_limits() -> None:
         assert allowance.own_wait_s(1000, 0.0) == allowance.left_wait_s(1000, 0.0) == 0
         allowance.take(1000, 0.0)
     assert not allowance.counts_tokens
+    allowance.used(1000, 1, 0.0)
+    assert allowance.own_wait_s(1000, 0.0) == 0
 
 
 def test_own_limits() -> None:

@@ -16,9 +16,12 @@ import httpx2
 import pytest
 
 from optiflow.limits import governor
+from optiflow.limits.bells import ThreadBell
 from optiflow.limits.governor import Gates, govern, shared_gates
-from optiflow.limits.model_request import GateKey
+from optiflow.limits.model_request import GateKey, ModelRequest
 from optiflow.limits.settings import LimitSettings
+from optiflow.limits.tally import Tally
+from optiflow.limits.ticket import Ticket
 
 Provider = Callable[..., tuple[Any, str]]
 MakeSettings = Callable[..., LimitSettings]
@@ -250,3 +253,9 @@ def test_gates_are_shared_and_bounded(settings: MakeSettings, monkeypatch: pytes
     first, second, _ = map(gates.of, keys)
     assert gates.of(keys[1]) is second
     assert gates.of(keys[0]) is not first
+    used = gates.of(keys[0])
+    call = ModelRequest(keys[0], 1, is_retry=False, repeatable=True)
+    used.enter(Ticket(call, ThreadBell(), Tally()))
+    for model in "defg":
+        gates.of(GateKey("host", model, b""))
+    assert gates.of(keys[0]) is used

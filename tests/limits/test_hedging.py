@@ -20,6 +20,14 @@ def test_the_budget_says_what_is_slow(latencies: list[float], budget: float) -> 
     assert sum(latency > delay for latency in recent) <= budget * len(recent) + 1e-9
 
 
+def test_what_was_long_ago_is_forgotten() -> None:
+    """Calls that were slow before the last few hundred say nothing of now."""
+    hedging = Hedging(0.02)
+    for nth in range(2 * REMEMBERED):
+        hedging.answered(9.0 if nth < REMEMBERED else 1.0)
+    assert hedging.delay_s() == 1.0
+
+
 def test_too_little_is_known() -> None:
     """A few calls say nothing."""
     hedging = Hedging(0.02)
