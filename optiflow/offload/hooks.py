@@ -30,6 +30,7 @@ class Hooks:
         self._lock = threading.Lock()
         self._holders = 0
         self._installed: list[tuple[Any, str, object, Callable[..., Any]]] = []
+        self._buried: dict[tuple[Any, str], Callable[..., Any]] = {}
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -53,7 +54,8 @@ class Hooks:
             for part in path:
                 owner = getattr(owner, part, None)
             plain = getattr(owner, name, None)
-            if plain is not None:
+            # A hook that stayed below somebody else's is in force: another one would do its work twice.
+            if plain is not None and self._buried.get((owner, name)) not in _layers(plain):
                 hook = wraps(plain)(wrap(plain))
                 self._installed.append((owner, name, vars(owner).get(name, _ABSENT), hook))
                 setattr(owner, name, hook)
@@ -62,9 +64,17 @@ class Hooks:
         for owner, name, before, hook in self._installed:
             # Whoever wrapped the hook meanwhile puts it back in the end, where it only passes calls on.
             if vars(owner).get(name) is not hook:
+                self._buried[owner, name] = hook
                 continue
             if before is _ABSENT:
                 delattr(owner, name)
             else:
                 setattr(owner, name, before)
         self._installed.clear()
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    """A function and all that it wraps."""
+    while function is not None:
+        yield function
+        function = getattr(function, "__wrapped__", None)

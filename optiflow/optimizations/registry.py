@@ -25,6 +25,7 @@ _BUILT_IN = {
     "monitor": "monitor:Monitor",
     "cache": "cache:Cache",
     "clients": "clients:Clients",
+    "limits": "limits:Limits",
     "async": "async_:Async",
     "durability": "durability:Durability",
     "parallel": "parallel:Parallel",

@@ -58,6 +58,18 @@ def test_checkpoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_providers(tmp_path: Path) -> None:
+    """Each case once, with few prompts that are answered soon."""
+    pytest.importorskip("langchain_openai", reason="needs the extra 'providers'")
+    options = ("--repetitions", "1", "--prompts", "25", "--calls", "40", "--mean-s", "0.02")
+    result, printed = _run(tmp_path, "providers.py", *options)
+    names = _names(result)
+    assert all(name in printed for name in names)
+    lost = [figure["value"] for figure in result["figures"] if "lost in all rounds" in figure["name"]]
+    assert lost == [0.0] * 8
+
+
+@pytest.mark.slow
 def test_main_job(tmp_path: Path) -> None:
     """Both arms, whole processes and memory over a few runs of a small input."""
     result, printed = _run(tmp_path, "main_job.py", "--repetitions", "1", "--runs", "2", _SMALL)

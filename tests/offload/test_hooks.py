@@ -75,3 +75,18 @@ def test_somebody_elses_wrapper_stays(module: Any) -> None:
         module.speak = other = lambda: f"{hook()}!"
     assert module.speak is other
     assert module.speak() == "PLAIN!"
+
+
+def test_a_hook_below_somebody_elses_is_used_again(module: Any) -> None:
+    """Holding the hooks once more adds no second layer, however often."""
+    hooks = Hooks({("hooked_module", "speak"): lambda plain: lambda: f"<{plain()}>"})
+    other = Hooks({("hooked_module", "speak"): lambda plain: lambda: f"{plain()}!"})
+    for _ in range(3):
+        first, second = hooks.held(), other.held()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        with hooks.held():
+            assert module.speak() == "<plain>!"
+        second.__exit__(None, None, None)
+    assert module.speak() == "<plain>"

@@ -1,0 +1,319 @@
+"""What ``limits`` does under a provider's limits; ``python benchmarks/providers.py [--json FILE]``.
+
+The provider is a process of its own on the loopback interface (``provider_server.py``) and takes 20 requests at a
+time. It is asked by the providers' own clients. The ideal is what 20 workers without any overhead would take for the
+very same answers; nothing can be faster. Every round has a fresh provider and nothing learned before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import operator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, TypedDict
+
+from httpx2 import AsyncClient
+from langchain_anthropic import ChatAnthropic
+from langchain_core.runnables import RunnableLambda
+from langchain_openai import ChatOpenAI
+from langgraph.graph import START, StateGraph
+from langgraph.types import Send
+from measure import Interval, median_interval, ratio_interval
+from provider_server import Behaviour, service_s
+from results import Figure, options_parser, publish
+
+from optiflow.limits.governor import Gates, govern
+from optiflow.optimizations.limits import LimitsOptions
+
+MOST_IN_FLIGHT = 20
+
+HEDGED_AT_ONCE = 20
+"""Calls in progress at a time where slow ones are hedged."""
+
+
+class State(TypedDict, total=False):
+    """The state of the graphs."""
+
+    prompts: list[str]
+    answers: Annotated[list[str], operator.add]
+    seconds: Annotated[list[float], operator.add]
+
+
+class Answers(TypedDict, total=False):
+    """What a subgraph gives back."""
+
+    answers: list[str]
+    seconds: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of a graph against a fresh provider."""
+
+    seconds: float
+    """How long the run took."""
+
+    lost: int
+    """Prompts without an answer of their own."""
+
+    seen: Mapping[str, Any]
+    """What the provider saw."""
+
+    calls: Sequence[float]
+    """How long each call took, sorted, s."""
+
+    @property
+    def refused_percent(self) -> float:
+        """Refused requests, of all."""
+        return 100 * float(self.seen["refused"]) / float(self.seen["requests"])
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile of the calls, s."""
+        return self.calls[int(0.99 * len(self.calls))]
+
+
+def openai(url: str) -> Any:
+    """OpenAI's client as LangChain makes it."""
+    return ChatOpenAI(model="m", base_url=f"{url}/v1", api_key="key")  # type: ignore[arg-type]
+
+
+def anthropic(url: str) -> Any:
+    """Anthropic's client as LangChain makes it."""
+    return ChatAnthropic(model="m", base_url=url, api_key="key")  # type: ignore[call-arg,arg-type]
+
+
+def graph_of(model: Any, *, nested: bool) -> Any:
+    """A graph that asks each prompt in a task of its own; nested: half of them two subgraphs further down."""
+
+    def told(started: float, prompt: str, text: str) -> State:
+        return {"answers": [f"{prompt}: {text}"], "seconds": [perf_counter() - started]}
+
+    def ask(state: State) -> State:
+        (prompt,), started = state["prompts"], perf_counter()
+        try:
+            return told(started, prompt, str(model.invoke(prompt).content))
+        except Exception as error:  # noqa: BLE001  a prompt that is lost is what is counted
+            return told(started, prompt, type(error).__name__)
+
+    async def ask_async(state: State) -> State:
+        (prompt,), started = state["prompts"], perf_counter()
+        try:
+            return told(started, prompt, str((await model.ainvoke(prompt)).content))
+        except Exception as error:  # noqa: BLE001  a prompt that is lost is what is counted
+            return told(started, prompt, type(error).__name__)
+
+    node: Any = RunnableLambda(ask, ask_async)
+    deep = node
+    for _ in range(2 if nested else 0):
+        inner: StateGraph[Any] = StateGraph(State, output_schema=Answers)
+        inner.add_node("ask", deep)
+        inner.add_edge(START, "ask")
+        deep = inner.compile()
+    builder: StateGraph[Any] = StateGraph(State)
+    builder.add_node("ask", node)
+    builder.add_node("deep", deep)
+    builder.add_conditional_edges(
+        START,
+        lambda state: [
+            Send("deep" if nested and number % 2 else "ask", {"prompts": [prompt]})
+            for number, prompt in enumerate(state["prompts"])
+        ],
+        ["ask", "deep"],
+    )
+    return builder.compile()
+
+
+@contextmanager
+def provider(behaviour: Behaviour) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A provider in a process of its own: its address, and what it saw, once it has ended."""
+    command = [sys.executable, str(Path(__file__).with_name("provider_server.py")), json.dumps(asdict(behaviour))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        seen: dict[str, Any] = {}
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}", seen
+        finally:
+            process.stdin.close()
+            seen |= json.loads(process.stdout.readline())
+
+
+def measured(
+    behaviour: Behaviour,
+    prompts: int,
+    held: Callable[[], AbstractContextManager[object]],
+    *,
+    client: Callable[[str], Any] = openai,
+    nested: bool = False,
+    sync: bool = False,
+    at_once: int | None = None,
+) -> Measured:
+    """Run a graph under a toggle, or plain.
+
+    Args:
+        behaviour: How the provider behaves.
+        prompts: How many prompts are asked.
+        held: Makes what is held around the run.
+        client: Makes the model for an address.
+        nested: Whether half of the prompts are asked in subgraphs of subgraphs.
+        sync: Whether the graph is run from a thread.
+        at_once: Most tasks at a time, as the run's configuration says; None: all.
+    """
+    config: Any = {"max_concurrency": at_once} if at_once else {}
+    given = {"prompts": [f"p{number}" for number in range(prompts)]}
+
+    async def run(graph: Any) -> tuple[Any, float]:
+        started = perf_counter()
+        final = graph.invoke(given, config) if sync else await graph.ainvoke(given, config)
+        return final, perf_counter() - started
+
+    with provider(behaviour) as (url, seen), held():
+        final, seconds = asyncio.run(run(graph_of(client(url), nested=nested)))
+    right = {f"{prompt}: answer to {prompt}" for prompt in given["prompts"]}
+    return Measured(seconds, len(right - set(final["answers"])), seen, sorted(final["seconds"]))
+
+
+def limited(**options: Any) -> AbstractContextManager[object]:
+    """The toggle, with nothing learned yet."""
+    return govern(Gates(LimitsOptions(**options).settings()))
+
+
+def ideal_s(behaviour: Behaviour, prompts: int) -> float:
+    """What workers take that are as many as the provider takes requests and always busy."""
+    free = [0.0] * MOST_IN_FLIGHT
+    for number in range(1, prompts + 1):
+        heapq.heapreplace(free, free[0] + service_s(behaviour, number))
+    return max(free)
+
+
+def under_a_limit(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
+    """A provider that takes 20 requests at a time, in all its dialects, asked in all ways."""
+    cases: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "no Retry-After": ({}, {}),
+        "Retry-After: 1": ({"retry_after": "seconds"}, {}),
+        "Retry-After: date": ({"retry_after": "date"}, {}),
+        "retry-after-ms: 200": ({"retry_after": "milliseconds", "retry_after_s": 0.2}, {}),
+        "Retry-After: 1, nested": ({"retry_after": "seconds"}, {"nested": True}),
+        "Retry-After: 1, nested, Anthropic": ({"retry_after": "seconds"}, {"nested": True, "client": anthropic}),
+        "Retry-After: 1, threads": ({"retry_after": "seconds"}, {"sync": True, "at_once": 64}),
+    }
+    figures = []
+    for name, (told, how) in cases.items():
+        over, refused, lost = [], [], 0
+        for seed in range(repetitions):
+            behaviour = Behaviour(most_in_flight=MOST_IN_FLIGHT, mean_s=mean_s, seed=seed, **told)
+            run = measured(behaviour, prompts, limited, **how)
+            over.append(run.seconds / ideal_s(behaviour, prompts))
+            refused.append(run.refused_percent)
+            lost += run.lost
+        figures += [
+            Figure(f"{prompts} prompts, {name}: over the ideal", "x", median_interval(over), "<= 1.15"),
+            Figure(f"{prompts} prompts, {name}: requests refused", "%", median_interval(refused), "<= 5"),
+            Figure(f"{prompts} prompts, {name}: lost in all rounds", "", float(lost), "<= 0"),
+        ]
+    return figures
+
+
+def others_under_a_limit(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
+    """The same without the toggle, where the clients repeat for themselves, and by one that knows the limit."""
+    plain: list[Measured] = []
+    toggled: list[Measured] = []
+    knowing: list[Measured] = []
+    for seed in range(repetitions):
+        behaviour = Behaviour(most_in_flight=MOST_IN_FLIGHT, mean_s=mean_s, seed=seed, retry_after="seconds")
+        plain.append(measured(behaviour, prompts, nullcontext))
+        toggled.append(measured(behaviour, prompts, limited))
+        knowing.append(measured(behaviour, prompts, lambda: limited(initial_concurrency=20, max_concurrency=20)))
+    return [
+        Figure("plain LangGraph: prompts lost", "", median_interval([float(run.lost) for run in plain])),
+        Figure("plain LangGraph: requests refused", "%", median_interval([run.refused_percent for run in plain])),
+        Figure("plain LangGraph, most lost, over limits", "x", _over(plain, toggled)),
+        Figure("limits, over one that knows the limit", "x", _over(toggled, knowing)),
+    ]
+
+
+def _over(a: Sequence[Measured], b: Sequence[Measured]) -> Interval:
+    return ratio_interval([run.seconds for run in a], [run.seconds for run in b])
+
+
+def hedging(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
+    """One call in a hundred takes ten times as long."""
+    plain: list[Measured] = []
+    hedged: list[Measured] = []
+    for seed in range(repetitions):
+        behaviour = Behaviour(mean_s=mean_s, slow_share=0.01, seed=seed)
+        plain.append(measured(behaviour, prompts, nullcontext, at_once=HEDGED_AT_ONCE))
+        hedged.append(measured(behaviour, prompts, lambda: limited(hedge=True), at_once=HEDGED_AT_ONCE))
+    lower = [100 * (1 - b.p99 / a.p99) for a, b in zip(plain, hedged, strict=True)]
+    more = [100 * (b.seen["tokens"] / a.seen["tokens"] - 1) for a, b in zip(plain, hedged, strict=True)]
+    return [
+        Figure("hedging, 1 % slow calls: 99th percentile lower by", "%", median_interval(lower), ">= 40"),
+        Figure("hedging, 1 % slow calls: more tokens", "%", median_interval(more), "<= 3"),
+        Figure("plain: 99th percentile", "s", median_interval([run.p99 for run in plain])),
+        Figure("hedging: lost in all rounds", "", float(sum(run.lost for run in hedged)), "<= 0"),
+    ]
+
+
+async def overhead(repetitions: int) -> list[Figure]:
+    """Requests that nothing limits, plain and through a gate in turn, to a provider that answers at once."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello " * 200}]}
+    plain: list[float] = []
+    gated: list[float] = []
+    holding: list[float] = []
+    gates = Gates(LimitsOptions().settings())
+    with provider(Behaviour(mean_s=0.0)) as (url, _):
+        async with AsyncClient() as client:
+
+            async def asked_s() -> float:
+                started = perf_counter()
+                await client.post(url, json=body)
+                return perf_counter() - started
+
+            for _ in range(100 * repetitions):
+                plain.append(await asked_s())
+                started = perf_counter()
+                with govern(gates):
+                    entered = perf_counter()
+                    gated.append(await asked_s())
+                    left = perf_counter()
+                holding.append(entered - started + perf_counter() - left)
+    added = median_interval([1e6 * (b - a) for a, b in zip(plain, gated, strict=True)])
+    return [
+        Figure("a request that nothing limits: added", "µs", added),
+        Figure("holding the toggle around a run", "µs", median_interval([1e6 * each for each in holding])),
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print, and write the figures."""
+    parser = options_parser(__doc__, repetitions=5)
+    parser.add_argument(
+        "--prompts", type=int, default=200, help="prompts of a run under a limit (default: %(default)s)"
+    )
+    parser.add_argument("--calls", type=int, default=1000, help="calls of a run that is hedged (default: %(default)s)")
+    parser.add_argument("--mean-s", type=float, default=1.0, help="seconds of an answer (default: %(default)s)")
+    options = parser.parse_args(argv)
+    # Clients are slow to make the first time.
+    measured(Behaviour(mean_s=0.0), 2, limited)
+    measured(Behaviour(mean_s=0.0), 2, limited, client=anthropic, sync=True)
+    figures = [
+        *under_a_limit(options.repetitions, options.prompts, options.mean_s),
+        *others_under_a_limit(options.repetitions, options.prompts, options.mean_s),
+        *hedging(options.repetitions, options.calls, options.mean_s / 5),
+        *asyncio.run(overhead(options.repetitions)),
+    ]
+    how = {"prompts": options.prompts, "calls": options.calls, "mean_s": options.mean_s}
+    publish(figures, options, most_in_flight=MOST_IN_FLIGHT, **how)
+
+
+if __name__ == "__main__":
+    main()
