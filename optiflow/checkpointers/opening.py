@@ -41,7 +41,8 @@ def open_checkpointer(address: str) -> Iterator[BaseCheckpointSaver[Any] | Liter
     Args:
         address: ``memory`` for a fresh one in memory; ``none``; or a URL, ``sqlite:///runs.db`` (four slashes before
             an absolute path), ``postgresql://user:password@host/database`` or ``redis://host:6379/0``, with
-            ``?ttl_s=SECONDS`` for threads that expire so long after they were last written.
+            ``?ttl_s=SECONDS`` for threads that expire so long after they were last written, and ``prefix=TEXT`` for
+            keys that begin so.
 
     Yields:
         A checkpointer whose synchronous and asynchronous methods both work, on any thread and any event loop; False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
@@ -17,7 +18,7 @@ __all__ = ["opened"]
 
 _RIGHT = "a running server, a user and password that it knows, and a database that it has"
 _PARAMETERS = "parameters that redis-py knows"
-_TTL = "ttl_s"
+_OWN = ("prefix", "ttl_s")
 
 
 class _RedisSaver(AsyncInThreads, RedisSaver):
@@ -29,14 +30,14 @@ def opened(url: str) -> Iterator[RedisSaver]:
     """Connect to a server.
 
     Args:
-        url: A URL as redis-py takes it; ``ttl_s`` among its parameters is ours.
+        url: A URL as redis-py takes it; of its parameters, ``ttl_s`` and ``prefix`` are ours.
 
     Raises:
         ConfigurationError: The server can't be reached or refuses, or a parameter makes no sense.
     """
-    address, ttl_s = _without_ttl(url)
+    address, own = _own_parameters(url)
     try:
-        saver = _RedisSaver.from_url(address, ttl_s=ttl_s)
+        saver = _RedisSaver.from_url(address, **own)
     except (TypeError, ValueError) as error:
         raise unavailable("Redis", url, error, _PARAMETERS) from error
     try:
@@ -53,12 +54,16 @@ def opened(url: str) -> Iterator[RedisSaver]:
         saver.close()
 
 
-def _without_ttl(url: str) -> tuple[str, int | None]:
+def _own_parameters(url: str) -> tuple[str, dict[str, Any]]:
+    """The URL as redis-py takes it, and what in it is ours."""
     parts = urlsplit(url)
-    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    given = parameters.pop(_TTL, None)
-    if given is None:
-        return url, None
-    if not given.isdecimal() or int(given) == 0:
-        raise ConfigurationError(f"workflow.checkpointer: {_TTL}={given!r}: expected whole seconds, 1 or more")
-    return parts._replace(query=urlencode(parameters)).geturl(), int(given)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    own: dict[str, Any] = {name: given.pop(name) for name in _OWN if name in given}
+    lasts = own.get("ttl_s")
+    if lasts is not None:
+        if not lasts.isdecimal() or int(lasts) == 0:
+            raise ConfigurationError(f"workflow.checkpointer: ttl_s={lasts!r}: expected whole seconds, 1 or more")
+        own["ttl_s"] = int(lasts)
+    if own.get("prefix") == "":
+        raise ConfigurationError("workflow.checkpointer: prefix is empty; expected what every key is to begin with")
+    return parts._replace(query=urlencode(given)).geturl(), own
