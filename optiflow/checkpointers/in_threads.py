@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 
 class AsyncInThreads(BaseCheckpointSaver[Any]):
-    """Goes before a synchronous checkpointer among the bases of a class; `close_threads` ends it."""
+    """Goes before a synchronous checkpointer among the bases of a class; `close_threads` ends it.
+
+    It has what runs need. The methods that tend a store are left out: having one says that the saver is able to.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,18 +88,6 @@ class AsyncInThreads(BaseCheckpointSaver[Any]):
     @override
     async def adelete_thread(self, thread_id: str) -> None:
         await self._off_loop(self.delete_thread, thread_id)
-
-    @override
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        await self._off_loop(self.delete_for_runs, run_ids)
-
-    @override
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        await self._off_loop(self.copy_thread, source_thread_id, target_thread_id)
-
-    @override
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        await self._off_loop(self.prune, thread_ids, strategy=strategy)
 
     @override
     async def aget_delta_channel_history(

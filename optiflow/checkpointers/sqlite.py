@@ -48,7 +48,7 @@ def opened(url: str) -> Iterator[SqliteSaver]:
         try:
             _patiently(saver.setup)
             # A file that may only be read is set up without complaint.
-            _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+            connection.execute("DELETE FROM checkpoints WHERE false")
             connection.rollback()
         except sqlite3.Error as error:
             raise ConfigurationError(

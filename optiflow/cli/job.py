@@ -79,7 +79,9 @@ def _job(raw: DictConfig, jobs: _Jobs) -> None:
             outcome = _run_and_judge(config, overrides, jobs.sweep_id)
     except Exception as error:
         # Raised through Hydra it would be printed in Hydra's way, and end a sweep; it is raised or listed afterwards.
-        jobs.failures.append((" ".join(overrides) or "no overrides", error))
+        from optiflow.record.redact import Redactor
+
+        jobs.failures.append((" ".join(Redactor().arguments(overrides)) or "no overrides", error))
         if isinstance(error, RunInterruptedError):
             raise KeyboardInterrupt from error
         return
@@ -117,7 +119,10 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def _show_sweep(jobs: _Jobs) -> None:
-    failed = [(overrides, str(error) or type(error).__name__) for overrides, error in jobs.failures]
+    from optiflow.record.redact import Redactor
+
+    redactor = Redactor()
+    failed = [(given, redactor.text(str(error) or type(error).__name__)) for given, error in jobs.failures]
     if jobs.as_json:
         from optiflow.report.json_report import sweep_as_text
 

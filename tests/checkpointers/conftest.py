@@ -1,8 +1,12 @@
-"""Savers on real services, each test with keys and tables of its own."""
+"""What the tests of checkpointers share: keys of their own in Redis, a port where nobody listens, a plain user."""
 
 from __future__ import annotations
 
+import os
+import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,6 +24,28 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_address(redis_url: str, redis_prefix: str) -> str:
-    """The address of a Redis checkpointer under this test's prefix."""
-    return f"{redis_url}?prefix={redis_prefix}"
+def free_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of a user who is not above all permissions; the test runs as that user."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        root = os.geteuid() == 0
+        if root:
+            os.chown(folder, 65534, -1)
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+            for inner in [folder, *folder.rglob("*")]:
+                inner.chmod(0o777)

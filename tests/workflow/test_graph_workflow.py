@@ -7,6 +7,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -18,6 +19,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
+from optiflow.api import own_graph
 from optiflow.config.graph import EffectsConfig, GraphWorkflowConfig
 from optiflow.errors import InputError
 from optiflow.workflow.base import Workflow
@@ -135,11 +137,28 @@ async def test_interrupts_are_answered_in_order(load: Callable[..., GraphWorkflo
     """A graph without a checkpointer gets one, and each interrupt its value."""
     workflow = load("asking", input={"text": "a"}, resume=("one", "two"))
     assert workflow.checkpointer is not None
-    graph = asking.compile(checkpointer=workflow.checkpointer())
-    config = {"configurable": {"thread_id": "given"}}
-    output = await run_to_end(graph, workflow, config)  # type: ignore[arg-type]
-    assert output["log"] == ["first: one", "second: two"]
-    assert graph.get_state(config).values == output  # type: ignore[arg-type]
+    with workflow.checkpointer() as saver:
+        graph = asking.compile(checkpointer=saver)
+        config: Any = {"configurable": {"thread_id": "given"}}
+        output = await run_to_end(graph, workflow, config)
+        assert output["log"] == ["first: one", "second: two"]
+        assert graph.get_state(config).values == output
+        with pytest.raises(InputError, match=r"thread_id='given': the checkpointer has this thread already; leave it"):
+            await run_to_end(graph, workflow, config)
+        other = replace(workflow, resume=("1", "2"))
+        assert (await run_to_end(graph, other, thread_id="another"))["log"] == ["first: 1", "second: 2"]
+    assert saver.get({"configurable": {"thread_id": "another"}}) is not None
+
+
+@pytest.mark.parametrize(("given", "kind"), [("memory", InMemorySaver), ("none", bool)])
+def test_a_graphs_own_checkpointer_can_be_replaced(load: Callable[..., GraphWorkflow], given: str, kind: type) -> None:
+    """By one in memory, or by none."""
+    workflow = load("stopping", checkpointer=given)
+    assert workflow.checkpointer is not None
+    with workflow.checkpointer() as checkpointer:
+        assert type(checkpointer) is kind
+        assert own_graph(workflow, checkpointer).checkpointer is checkpointer
+    assert own_graph(workflow).checkpointer is workflow.compiled.checkpointer is not checkpointer
 
 
 async def test_too_few_and_too_many_resume_values(load: Callable[..., GraphWorkflow]) -> None:

@@ -11,7 +11,7 @@ import redis
 
 from optiflow.checkpointers.in_threads import AsyncInThreads
 from optiflow.checkpointers.messages import unavailable
-from optiflow.checkpointers.redis.saver import RedisSaver
+from optiflow.checkpointers.redis.saver import RedisSaver, blocking_client
 from optiflow.errors import ConfigurationError
 
 __all__ = ["opened"]
@@ -37,7 +37,7 @@ def opened(url: str) -> Iterator[RedisSaver]:
     """
     address, own = _own_parameters(url)
     try:
-        saver = _RedisSaver.from_url(address, **own)
+        saver = _RedisSaver(blocking_client(address), **own)
     except (TypeError, ValueError) as error:
         raise unavailable("Redis", url, error, _PARAMETERS) from error
     try:

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from optiflow.checkpointers.redis.operations import Operations, Place, Steps
 
-__all__ = ["PREFIX", "RedisSaver"]
+__all__ = ["RedisSaver", "blocking_client"]
 
 PREFIX = "optiflow:checkpoints"
 """What every key begins with unless another prefix is given."""
@@ -32,8 +32,19 @@ _PAGE = 20
 """Checkpoints that are read at a time while a history is listed."""
 _TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 10.0, "socket_timeout": 30.0}
 """Seconds; a URL may say otherwise."""
+_RETRIES = 1
+"""A connection that the server closed while it was idle is replaced; a server that is gone is not waited for."""
 
 T = TypeVar("T")
+
+
+def blocking_client(url: str) -> redis.Redis:
+    """A client that connects when it is first used.
+
+    Raises:
+        ValueError: redis-py does not understand the URL.
+    """
+    return redis.Redis.from_url(url, retry=redis.retry.Retry(NoBackoff(), _RETRIES), **_TIMEOUTS)
 
 
 class RedisSaver(BaseCheckpointSaver[str]):
@@ -76,10 +87,9 @@ class RedisSaver(BaseCheckpointSaver[str]):
         Raises:
             ValueError: redis-py does not understand the URL.
         """
-        # A connection that the server closed while it was idle is replaced; a server that is gone is not waited for.
-        client = redis.Redis.from_url(url, retry=redis.retry.Retry(NoBackoff(), 1), **_TIMEOUTS)
-        retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
-        return cls(client, redis.asyncio.Redis.from_url(url, retry=retry, **_TIMEOUTS), prefix=prefix, ttl_s=ttl_s)
+        retry = redis.asyncio.retry.Retry(NoBackoff(), _RETRIES)
+        async_client = redis.asyncio.Redis.from_url(url, retry=retry, **_TIMEOUTS)
+        return cls(blocking_client(url), async_client, prefix=prefix, ttl_s=ttl_s)
 
     def setup(self) -> None:
         """Make sure that the server answers; there is nothing to be created.
