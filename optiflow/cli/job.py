@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
 from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedError
+from optiflow.record.redact import Redactor
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def _job(raw: DictConfig, jobs: _Jobs) -> None:
     overrides = list(hydra.overrides.task)
     if hydra.mode == RunMode.MULTIRUN:
         jobs.sweep_id = jobs.sweep_id or uuid4().hex
+        _mask(Path(hydra.sweep.dir) / "multirun.yaml")
     try:
         config = validate(raw)
         jobs.as_json = config.report.format == "json"
@@ -79,13 +82,20 @@ def _job(raw: DictConfig, jobs: _Jobs) -> None:
             outcome = _run_and_judge(config, overrides, jobs.sweep_id)
     except Exception as error:
         # Raised through Hydra it would be printed in Hydra's way, and end a sweep; it is raised or listed afterwards.
-        from optiflow.record.redact import Redactor
-
         jobs.failures.append((" ".join(Redactor().arguments(overrides)) or "no overrides", error))
         if isinstance(error, RunInterruptedError):
             raise KeyboardInterrupt from error
         return
     jobs.outcomes.append(outcome)
+
+
+def _mask(file: Path) -> None:
+    """Take secrets out of the file to which Hydra writes the whole configuration of a sweep before it begins."""
+    import yaml
+
+    if file.is_file():
+        written = yaml.safe_load(file.read_text(encoding="utf-8"))
+        file.write_text(yaml.safe_dump(Redactor(written).tree(written), sort_keys=False), encoding="utf-8")
 
 
 def _run_and_judge(config: RunConfig, overrides: Sequence[str], sweep_id: str | None) -> Outcome:
@@ -119,8 +129,6 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def _show_sweep(jobs: _Jobs) -> None:
-    from optiflow.record.redact import Redactor
-
     redactor = Redactor()
     failed = [(given, redactor.text(str(error) or type(error).__name__)) for given, error in jobs.failures]
     if jobs.as_json:

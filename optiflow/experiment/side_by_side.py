@@ -17,13 +17,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from optiflow.activation import AnyPregel, activated
-from optiflow.analysis.equivalence import Allowance, Difference, Mode, Observation, Observer, first_difference
+from optiflow.analysis.equivalence import Allowance, Difference, Observation, Observer, first_difference
 from optiflow.api import build, own_graph, plan_of, unplanned
 from optiflow.clock import Clock, VirtualClock, use_clock
 from optiflow.errors import RunFailedError
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.workflow.base import Workflow
-from optiflow.workflow.graph_workflow import GraphWorkflow, is_asynchronous, resume_value
+from optiflow.workflow.graph_workflow import GraphWorkflow, resume_value
 
 __all__ = ["Comparison", "compare_side_by_side"]
 
@@ -118,8 +118,8 @@ def _observe(graph: AnyPregel, workflow: Workflow, clock: Clock) -> Observation:
     resume: tuple[Any, ...] = ()
     if isinstance(workflow, GraphWorkflow):
         config, context, resume = workflow.config, workflow.context, workflow.resume
-    mode: Mode = "astream" if is_asynchronous(graph) else "stream"
-    with Observer(graph, mode=mode, config=config, context=context, loop_factory=loop_factory) as observer:
+    # Both have a saver in memory, which could do either.
+    with Observer(graph, mode="astream", config=config, context=context, loop_factory=loop_factory) as observer:
         turn = observer.run(workflow.input)
         while resume and turn.failure is None:
             if turn.interrupts:

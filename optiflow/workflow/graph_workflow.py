@@ -31,7 +31,6 @@ from optiflow.workflow.references import parse_reference
 __all__ = [
     "GraphWorkflow",
     "declared_effects",
-    "is_asynchronous",
     "load_graph_workflow",
     "open_graph_workflow",
     "resume_value",
@@ -128,7 +127,7 @@ async def run_to_end(
         context, resume = workflow.context, workflow.resume
         config = merge_configs(workflow.config, config)
     config = config or {}
-    asynchronous = is_asynchronous(graph)
+    asynchronous = await _runs_asynchronously(graph)
     if graph.checkpointer:
         named = "thread_id" in (config.get("configurable") or {})
         config = merge_configs({"configurable": {"thread_id": thread_id or uuid4().hex}}, config)
@@ -176,11 +175,17 @@ def resume_value(interrupts: Sequence[Any], resume: Sequence[Any]) -> dict[str, 
     return dict(zip((interrupt.id for interrupt in interrupts), resume, strict=False))
 
 
-def is_asynchronous(graph: Pregel[Any, Any, Any, Any]) -> bool:
-    """Whether a graph can be run asynchronously: not with a saver that has only synchronous methods."""
-    if not isinstance(graph.checkpointer, BaseCheckpointSaver):
-        return True
-    return type(graph.checkpointer).aget_tuple is not BaseCheckpointSaver.aget_tuple
+async def _runs_asynchronously(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    """Whether a graph can be run asynchronously: not with a saver that has only synchronous methods.
+
+    The saver is asked: some have asynchronous methods, only to say that they are not there.
+    """
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        try:
+            await graph.checkpointer.aget_tuple({"configurable": {"thread_id": uuid4().hex, "checkpoint_ns": ""}})
+        except NotImplementedError:
+            return False
+    return True
 
 
 def _opener(

@@ -25,7 +25,6 @@ from optiflow.errors import InputError
 from optiflow.workflow.base import Workflow
 from optiflow.workflow.graph_workflow import (
     GraphWorkflow,
-    is_asynchronous,
     load_graph_workflow,
     open_graph_workflow,
     run_to_end,
@@ -80,10 +79,20 @@ def functional(question: str) -> str:
 class Synchronous(InMemorySaver):
     """A saver without asynchronous methods, as some are."""
 
-    aget_tuple = BaseCheckpointSaver.aget_tuple
+    aget_tuple = aput = aput_writes = BaseCheckpointSaver.aget_tuple  # type: ignore[assignment]
+
+
+class Refusing(InMemorySaver):
+    """One with methods that only say so, as LangGraph's own on SQLite."""
+
+    async def aget_tuple(self, config: Any) -> Any:
+        raise NotImplementedError("use the asynchronous saver")
+
+    aput = aput_writes = aget_tuple  # type: ignore[assignment]
 
 
 synchronous = make_builder(greet=greet, second=ask("second")).compile(checkpointer=Synchronous())
+refusing = make_builder(greet=greet, second=ask("second")).compile(checkpointer=Refusing())
 synchronous_stopping = make_builder(greet=greet).compile(checkpointer=Synchronous(), interrupt_before=["greet"])
 
 
@@ -179,10 +188,10 @@ async def test_breakpoints_are_passed(load: Callable[..., GraphWorkflow]) -> Non
     assert (await run_to_end(workflow.compiled, workflow))["log"] == ["a nobody"]
 
 
-async def test_synchronous_savers_are_used_synchronously(load: Callable[..., GraphWorkflow]) -> None:
+@pytest.mark.parametrize("name", ["synchronous", "refusing"])
+async def test_synchronous_savers_are_used_synchronously(load: Callable[..., GraphWorkflow], name: str) -> None:
     """LangGraph refuses to run them asynchronously."""
-    workflow = load("synchronous", input={"text": "a"}, resume=("yes",))
-    assert not is_asynchronous(workflow.compiled)
+    workflow = load(name, input={"text": "a"}, resume=("yes",))
     assert (await run_to_end(workflow.compiled, workflow))["log"] == ["a nobody", "second: yes"]
     stopping = load("synchronous_stopping", input={"text": "a"}, resume=("go on",))
     assert (await run_to_end(stopping.compiled, stopping))["log"] == ["a nobody"]
