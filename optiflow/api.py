@@ -21,8 +21,11 @@ from optiflow.plan.observation.evidence import Evidence, Recorded, evidence, ref
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
+    from langgraph.types import Checkpointer
+
     from optiflow.plan.effects import Effects
     from optiflow.workflow.base import Workflow
+    from optiflow.workflow.graph_workflow import GraphWorkflow
 
 __all__ = [
     "Opt",
@@ -34,6 +37,7 @@ __all__ = [
     "explain",
     "optimize",
     "optimize_fresh",
+    "own_graph",
     "plan_of",
     "rewrite",
     "toggles_of",
@@ -168,11 +172,25 @@ def rewrite(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> GraphPlan:
     return plan
 
 
-def plan_of(workflow: Workflow) -> GraphPlan | None:
+def own_graph(workflow: GraphWorkflow, checkpointer: Checkpointer = None) -> AnyPregel:
+    """A copy of a user's graph as its author compiled it.
+
+    Args:
+        workflow: Whose graph.
+        checkpointer: In place of the graph's own; None leaves it, False is none at all.
+    """
+    graph = copy.copy(workflow.compiled)
+    if checkpointer is not None:
+        graph.checkpointer = checkpointer
+    return graph
+
+
+def plan_of(workflow: Workflow, checkpointer: Checkpointer = None) -> GraphPlan | None:
     """The plan of a workflow's graph with its declared effects and, for a user's graph, all its settings.
 
     Args:
         workflow: Declared, or a user's graph.
+        checkpointer: What the run is kept in, as `own_graph` takes it.
 
     Returns:
         None for a graph that no plan can be made of, such as an ``@entrypoint``: only what toggles do around the
@@ -180,14 +198,11 @@ def plan_of(workflow: Workflow) -> GraphPlan | None:
     """
     from optiflow.workflow.graph_workflow import GraphWorkflow
 
-    checkpointer = workflow.checkpointer() if workflow.checkpointer else None
     if not isinstance(workflow, GraphWorkflow):
         return GraphPlan.of(workflow.builder, effects=workflow.effects, compile_options={"checkpointer": checkpointer})
     if not _is_planned(workflow.compiled):
         return None
-    compiled = cast("AnyCompiled", copy.copy(workflow.compiled))
-    compiled.checkpointer = checkpointer or compiled.checkpointer
-    return GraphPlan.of(compiled, effects=workflow.effects)
+    return GraphPlan.of(cast("AnyCompiled", own_graph(workflow, checkpointer)), effects=workflow.effects)
 
 
 def build(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> tuple[AnyCompiled, tuple[Decision, ...]]:

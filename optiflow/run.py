@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from langchain_core.runnables import RunnableConfig
 
 from optiflow.activation import AnyPregel
-from optiflow.api import build, plan_of, unplanned
+from optiflow.api import build, own_graph, plan_of, unplanned
 from optiflow.clock import Clock, RealClock, VirtualClock, use_clock
 from optiflow.config.models import RunConfig
 from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
@@ -51,6 +51,8 @@ from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
 
 if TYPE_CHECKING:
+    from langgraph.types import Checkpointer
+
     from optiflow.workflow.base import Workflow
 
 __all__ = ["Job", "KeepsRecords", "execute", "prepare"]
@@ -118,20 +120,23 @@ def prepare(
     return Job(config, clock, workflow, toggles, tuple(overrides), sweep_id, code_sha256)
 
 
-def optimized_graph(job: Job, watcher: Watcher | None = None) -> tuple[AnyPregel, tuple[Decision, ...]]:
+def optimized_graph(
+    job: Job, watcher: Watcher | None = None, checkpointer: Checkpointer = None
+) -> tuple[AnyPregel, tuple[Decision, ...]]:
     """The job's graph, compiled under its toggles, and what each toggle decided.
 
     Args:
         job: Whose graph.
         watcher: Told what the nodes do; it costs some microseconds a node.
+        checkpointer: What the workflow opened for this run; None: it opens none.
     """
-    plan = plan_of(job.workflow)
+    plan = plan_of(job.workflow, checkpointer)
     if plan is not None:
         if watcher is not None:
             plan = watched(plan, watcher)
         return build(refuted(plan, job.recorded) if job.recorded else plan, job.toggles)
     assert isinstance(job.workflow, GraphWorkflow), "a declared workflow always has a plan"
-    return job.workflow.compiled, tuple(map(unplanned, job.toggles))
+    return own_graph(job.workflow, checkpointer), tuple(map(unplanned, job.toggles))
 
 
 def execute(job: Job, store: KeepsRecords, *, on_node_end: Callable[[str], None] | None = None) -> RunRecord:
@@ -151,10 +156,19 @@ def execute(job: Job, store: KeepsRecords, *, on_node_end: Callable[[str], None]
     Raises:
         RunFailedError: A node raised; the record is marked failed.
         RunInterruptedError: Ctrl-C or SIGTERM; the record is marked interrupted.
+        ConfigurationError: The workflow's checkpointer can't be opened; nothing has run, and there is no record.
         OptiflowError: What OptiFlow itself raised in the run; the record is marked failed.
     """
+    opening = job.workflow.checkpointer
+    with opening() if opening else nullcontext() as checkpointer:
+        return _executed(job, store, on_node_end, checkpointer)
+
+
+def _executed(
+    job: Job, store: KeepsRecords, on_node_end: Callable[[str], None] | None, checkpointer: Checkpointer
+) -> RunRecord:
     record = _started(job)
-    attempt = _Attempt(job, on_node_end)
+    attempt = _Attempt(job, on_node_end, checkpointer, record.record_id)
     store.save(record)
     try:
         attempt.run()
@@ -177,11 +191,14 @@ def execute(job: Job, store: KeepsRecords, *, on_node_end: Callable[[str], None]
 class _Attempt:
     """The measured part: one graph, run once, with what was seen of it."""
 
-    def __init__(self, job: Job, on_node_end: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, job: Job, on_node_end: Callable[[str], None] | None, checkpointer: Checkpointer, thread_id: str
+    ) -> None:
         self._job = job
+        self._thread_id = thread_id
         # Only the baseline is watched: no toggle has to bear the cost.
         self._watcher = None if job.toggles else Watcher()
-        self._graph, self._decisions = optimized_graph(job, self._watcher)
+        self._graph, self._decisions = optimized_graph(job, self._watcher, checkpointer)
         self._statistics: dict[str, dict[str, float | int | str]] = {}
         self._memory = MemoryProbe(traced=job.config.memory == "traced", interval_s=_SAMPLING_S[job.clock.kind])
         self._final: Any = None
@@ -209,7 +226,7 @@ class _Attempt:
             config = RunnableConfig(callbacks=[self.observed, *watches])
             cpu, start = time.process_time(), job.clock.time()
             try:
-                self._final = await run_to_end(self._graph, job.workflow, config)
+                self._final = await run_to_end(self._graph, job.workflow, config, thread_id=self._thread_id)
             finally:
                 self._runtime_s = job.clock.time() - start
                 self._cpu_s = time.process_time() - cpu

@@ -262,12 +262,12 @@ def test_plan_of_a_workflow(builder: StateGraph[State]) -> None:
     """Declared or the user's own, with checkpointer, declared effects and settings; none for an entrypoint."""
     effects = {"node": Effects.declared({"text"}, {"text"})}
     fields: Any = {"name": "w", "builder": builder, "input": {}, "output_key": "text", "input_digest": ""}
-    declared = api.plan_of(Workflow(**fields, effects=effects, checkpointer=InMemorySaver))
+    declared = api.plan_of(Workflow(**fields, effects=effects), InMemorySaver())
     assert declared is not None
     assert declared.nodes["node"].effects == effects["node"]
     assert isinstance(declared.build().checkpointer, InMemorySaver)
     compiled = builder.compile(name="mine")
-    users = api.plan_of(GraphWorkflow(**fields, effects=effects, checkpointer=InMemorySaver, compiled=compiled))
+    users = api.plan_of(GraphWorkflow(**fields, effects=effects, compiled=compiled), InMemorySaver())
     assert users is not None
     built = users.build()
     assert built.name == "mine"

@@ -90,7 +90,10 @@ def _dispatch(arguments: list[str]) -> int:
 def _fail(text: str, code: int, debug: bool) -> int:
     if debug:
         raise
-    print(f"optiflow: {' '.join(text.split())}", file=sys.stderr)
+    from optiflow.record.redact import Redactor
+
+    # Errors quote what was given, and what was given may be the URL of a database, password and all.
+    print(f"optiflow: {Redactor().text(' '.join(text.split()))}", file=sys.stderr)
     return code
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from optiflow.config.checkpointer import CheckpointerAddress
+
 __all__ = ["EffectsConfig", "GraphWorkflowConfig"]
 
 
@@ -43,6 +45,10 @@ class GraphWorkflowConfig(_Frozen):
 
     resume: tuple[Any, ...] = ()
     """One value for each interrupt, in order."""
+
+    checkpointer: CheckpointerAddress | None = None
+    """Where LangGraph keeps its checkpoints, in place of the graph's own: ``memory``, ``none``, or a URL of SQLite,
+    PostgreSQL or Redis; None: the graph's own, if it has one."""
 
     output: str | None = None
     """State key of the result; None: the whole final state, as JSON."""

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from optiflow.config.checkpointer import CheckpointerAddress
 from optiflow.config.graph import GraphWorkflowConfig
 
 __all__ = [
@@ -260,8 +261,8 @@ class DeclaredWorkflowConfig(_Frozen):
     output: str = Field(min_length=1)
     """State key of the result."""
 
-    checkpointer: Literal["memory", "none"] = "memory"
-    """Where LangGraph keeps its checkpoints."""
+    checkpointer: CheckpointerAddress = "memory"
+    """Where LangGraph keeps its checkpoints: ``memory``, ``none``, or a URL of SQLite, PostgreSQL or Redis."""
 
     @model_validator(mode="after")
     def _consistent_lists(self) -> DeclaredWorkflowConfig:

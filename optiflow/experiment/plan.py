@@ -113,7 +113,7 @@ class ExperimentPlan(_Frozen):
     """Digest of workload, input and code; where it changes, what was measured before no longer counts."""
 
     arguments: tuple[str, ...] = ()
-    """The command line that made it, without secrets."""
+    """The command line that made it; the sweeper takes none that holds a secret."""
 
     def arm(self, name: str) -> Arm:
         """The arm of this name."""

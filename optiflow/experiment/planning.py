@@ -14,7 +14,6 @@ from optiflow.experiment.plan import Arm, Design, ExperimentPlan
 from optiflow.experiment.schedule import schedule
 from optiflow.optimizations.registry import available, preset, resolve
 from optiflow.record.normalise import digest
-from optiflow.record.redact import Redactor
 from optiflow.record.schema import config_digest
 
 __all__ = ["Compose", "arm_config", "plan_design", "plan_grid", "run_digest"]
@@ -172,7 +171,7 @@ def _plan(
         figures=tuple(figures),
         min_effect=min_effect,
         workload_key=workload_key,
-        arguments=tuple(Redactor({}).arguments(tuple(arguments))),
+        arguments=tuple(arguments),
     )
 
 

@@ -15,7 +15,6 @@ from optiflow.experiment.schedule import schedule
 from optiflow.extras import require
 from optiflow.quality.grade import grade_position
 from optiflow.record.normalise import digest
-from optiflow.record.redact import Redactor
 from optiflow.record.schema import RunRecord
 
 __all__ = ["search"]
@@ -134,7 +133,7 @@ class _Plans:
             objectives=tuple((each.figure, each.direction) for each in config.objectives),
             min_effect=config.min_effect,
             workload_key=self._workload_key,
-            arguments=tuple(Redactor({}).arguments(self._arguments)),
+            arguments=self._arguments,
         )
 
     def _keep(self, arm: Arm) -> str:

@@ -17,13 +17,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from optiflow.activation import AnyPregel, activated
-from optiflow.analysis.equivalence import Allowance, Difference, Mode, Observation, Observer, first_difference
-from optiflow.api import build, plan_of, unplanned
+from optiflow.analysis.equivalence import Allowance, Difference, Observation, Observer, first_difference
+from optiflow.api import build, own_graph, plan_of, unplanned
 from optiflow.clock import Clock, VirtualClock, use_clock
 from optiflow.errors import RunFailedError
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.workflow.base import Workflow
-from optiflow.workflow.graph_workflow import GraphWorkflow, is_asynchronous, resume_value
+from optiflow.workflow.graph_workflow import GraphWorkflow, resume_value
 
 __all__ = ["Comparison", "compare_side_by_side"]
 
@@ -77,7 +77,7 @@ def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]
 def _graphs(
     workflow: Workflow, toggles: Sequence[Optimization[Any]]
 ) -> tuple[AnyPregel, AnyPregel, tuple[Decision, ...]]:
-    plain, plan = _own(workflow), plan_of(workflow)
+    plain, plan = _own(workflow), plan_of(workflow, _memory(workflow))
     if plan is None:
         decisions = tuple(map(unplanned, toggles))
         return plain, activated(_own(workflow), toggles), decisions
@@ -88,13 +88,16 @@ def _graphs(
 
 def _own(workflow: Workflow) -> AnyPregel:
     """The graph as its author compiles it."""
-    checkpointer = workflow.checkpointer() if workflow.checkpointer else None
     if not isinstance(workflow, GraphWorkflow):
-        return copy.copy(workflow.builder).compile(checkpointer=checkpointer)
-    graph = copy.copy(workflow.compiled)
-    graph.checkpointer = checkpointer or graph.checkpointer
+        return copy.copy(workflow.builder).compile(checkpointer=_memory(workflow))
+    graph = own_graph(workflow, _memory(workflow))
     _isolate(graph)
     return graph
+
+
+def _memory(workflow: Workflow) -> InMemorySaver | None:
+    """In place of what the workflow opens for a run, which is not for comparing."""
+    return InMemorySaver() if workflow.checkpointer else None
 
 
 def _isolate(graph: AnyPregel) -> None:
@@ -115,8 +118,8 @@ def _observe(graph: AnyPregel, workflow: Workflow, clock: Clock) -> Observation:
     resume: tuple[Any, ...] = ()
     if isinstance(workflow, GraphWorkflow):
         config, context, resume = workflow.config, workflow.context, workflow.resume
-    mode: Mode = "astream" if is_asynchronous(graph) else "stream"
-    with Observer(graph, mode=mode, config=config, context=context, loop_factory=loop_factory) as observer:
+    # Both have a saver in memory, which could do either.
+    with Observer(graph, mode="astream", config=config, context=context, loop_factory=loop_factory) as observer:
         turn = observer.run(workflow.input)
         while resume and turn.failure is None:
             if turn.interrupts:

@@ -29,6 +29,7 @@ from optiflow.experiment.plan import ExperimentPlan
 from optiflow.experiment.planning import arm_config, plan_design, plan_grid
 from optiflow.experiment.store import ExperimentStore
 from optiflow.experiment.worker import JobFailure
+from optiflow.record.redact import Redactor
 from optiflow.record.store import RecordStore
 from optiflow.settings import get_settings
 
@@ -101,6 +102,12 @@ class ExperimentSweeper(Sweeper):
         """
         current = _session.get() or Session()
         settings = get_settings()
+        for shown, argument in zip(Redactor().arguments(arguments), arguments, strict=True):
+            if shown != argument:
+                raise ConfigurationError(
+                    f"{shown}: a sweep keeps its overrides in the store, where no secret belongs; "
+                    "name an environment variable instead, as in ${oc.env:NAME}"
+                )
         with closing(RecordStore(settings.store_url)) as records:
             store = ExperimentStore(records)
             options = self._experiment(arguments)

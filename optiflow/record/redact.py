@@ -29,6 +29,7 @@ _SECRET_ANYWHERE = frozenset(
         "passwords",
         "passwd",
         "passphrase",
+        "sslpassword",
         "authorization",
         "credential",
         "credentials",
@@ -38,7 +39,8 @@ _SECRET_AT_THE_END = frozenset({"key", "keys", "token", "tokens", "apikey", "api
 _HARMLESS = frozenset({"output_key", "input_key", "state_key", "comparison_key", "sort_key", "cache_key"})
 _SHORTEST_TO_SEARCH = 8
 
-_URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][\w+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
+# Hydra writes the overrides of a sweep with backslashes before colons.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][\w+.-]*\\?://[^\s/:@]*:)[^\s/]+(?=@)")
 _URL_PARAMETER = re.compile(r"(?P<head>[?&;](?P<name>[\w.-]+)=)[^&;#\s'\"]+")
 _BEARER = re.compile(r"(?P<head>\bbearer\s+)(?=\S*\d)[\w.~+/=-]{8,}", re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"(?P<head>[-+~]*(?P<name>[\w./@-]+)=).*", re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ from optiflow.plan.effects import Effects
 from optiflow.workflow.truth import PackageTruth
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph import StateGraph
+    from langgraph.types import Checkpointer
 
 __all__ = ["Documents", "Workflow"]
 
@@ -47,5 +48,5 @@ class Workflow:
     reference: str | None = None
     """A text by somebody else to compare with, where there is one."""
 
-    checkpointer: Callable[[], BaseCheckpointSaver[Any]] | None = None
-    """Makes a fresh checkpointer for one run; None: the graph runs without."""
+    checkpointer: Callable[[], AbstractContextManager[Checkpointer]] | None = None
+    """Opens a checkpointer for one run; None: a declared graph runs without, a user's with its own."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
-from langgraph.types import Command
+from langgraph.types import Checkpointer, Command, StateSnapshot
 
+from optiflow.checkpointers import open_checkpointer
 from optiflow.config.graph import GraphWorkflowConfig
 from optiflow.errors import InputError, nearest_name
 from optiflow.plan.effects import Effects
@@ -30,7 +31,6 @@ from optiflow.workflow.references import parse_reference
 __all__ = [
     "GraphWorkflow",
     "declared_effects",
-    "is_asynchronous",
     "load_graph_workflow",
     "open_graph_workflow",
     "resume_value",
@@ -92,7 +92,7 @@ def open_graph_workflow(config: GraphWorkflowConfig) -> Iterator[GraphWorkflow]:
             effects=declared_effects(compiled, config),
             output_key=_output_key(compiled, config.output),
             input_digest=_digest(value, config),
-            checkpointer=InMemorySaver if _needs_checkpointer(compiled, config) else None,
+            checkpointer=_opener(compiled, config),
             compiled=compiled,
             context=config.context,
             config=cast("RunnableConfig", config.config or {}),
@@ -101,29 +101,38 @@ def open_graph_workflow(config: GraphWorkflowConfig) -> Iterator[GraphWorkflow]:
 
 
 async def run_to_end(
-    graph: Pregel[Any, Any, Any, Any], workflow: Workflow, config: RunnableConfig | None = None
+    graph: Pregel[Any, Any, Any, Any],
+    workflow: Workflow,
+    config: RunnableConfig | None = None,
+    *,
+    thread_id: str | None = None,
 ) -> Any:
     """Run a graph on a workflow's input and answer its interrupts.
 
     Args:
         graph: The compiled graph, optimized or not.
         workflow: Whose input, context, configuration and resume values are used.
-        config: Configuration of this run, such as callbacks and the thread; goes over the workflow's own.
+        config: Configuration of this run, such as callbacks; goes over the workflow's own.
+        thread_id: The thread that it is kept under unless a configuration names one; by default a new one.
 
     Returns:
         The graph's output: the final state.
 
     Raises:
-        InputError: There are fewer resume values than interrupts, or more.
+        InputError: There are fewer resume values than interrupts, or more; or the thread that the workflow's
+            configuration names was used before, where its checkpointer is lent to it for this run.
     """
     context, resume = None, cast("tuple[Any, ...]", ())
     if isinstance(workflow, GraphWorkflow):
         context, resume = workflow.context, workflow.resume
         config = merge_configs(workflow.config, config)
     config = config or {}
+    asynchronous = await _runs_asynchronously(graph)
     if graph.checkpointer:
-        config = merge_configs({"configurable": {"thread_id": uuid4().hex}}, config)
-    asynchronous = is_asynchronous(graph)
+        named = "thread_id" in (config.get("configurable") or {})
+        config = merge_configs({"configurable": {"thread_id": thread_id or uuid4().hex}}, config)
+        if named and workflow.checkpointer is not None:
+            _check_unused(await graph.aget_state(config) if asynchronous else graph.get_state(config))
     turn: Any = workflow.input
     while True:
         if asynchronous:
@@ -143,6 +152,15 @@ async def run_to_end(
         turn, resume = None, resume[1:]
 
 
+def _check_unused(state: StateSnapshot) -> None:
+    """A run that went on where another stopped could not be compared with it."""
+    if state.created_at is not None:
+        raise InputError(
+            f"workflow.config.configurable.thread_id={state.config['configurable']['thread_id']!r}: the checkpointer "
+            "has this thread already; leave it out, and each run gets a thread of its own"
+        )
+
+
 def resume_value(interrupts: Sequence[Any], resume: Sequence[Any]) -> dict[str, Any]:
     """The answers to pending interrupts: the first of the values, in order, each under its interrupt's id.
 
@@ -157,16 +175,27 @@ def resume_value(interrupts: Sequence[Any], resume: Sequence[Any]) -> dict[str, 
     return dict(zip((interrupt.id for interrupt in interrupts), resume, strict=False))
 
 
-def is_asynchronous(graph: Pregel[Any, Any, Any, Any]) -> bool:
-    """Whether a graph can be run asynchronously: not with a saver that has only synchronous methods."""
-    if not isinstance(graph.checkpointer, BaseCheckpointSaver):
-        return True
-    return type(graph.checkpointer).aget_tuple is not BaseCheckpointSaver.aget_tuple
+async def _runs_asynchronously(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    """Whether a graph can be run asynchronously: not with a saver that has only synchronous methods.
+
+    The saver is asked: some have asynchronous methods, only to say that they are not there.
+    """
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        try:
+            await graph.checkpointer.aget_tuple({"configurable": {"thread_id": uuid4().hex, "checkpoint_ns": ""}})
+        except NotImplementedError:
+            return False
+    return True
 
 
-def _needs_checkpointer(compiled: Pregel[Any, Any, Any, Any], config: GraphWorkflowConfig) -> bool:
-    """A graph that is resumed needs one; its author may rely on LangGraph's server, which lends one."""
-    return bool(config.resume) and compiled.checkpointer in (None, True)
+def _opener(
+    compiled: Pregel[Any, Any, Any, Any], config: GraphWorkflowConfig
+) -> Callable[[], AbstractContextManager[Checkpointer]] | None:
+    address = config.checkpointer
+    if address is None and config.resume and compiled.checkpointer in (None, True):
+        # A graph that is resumed needs one; its author may rely on LangGraph's server, which lends one.
+        address = "memory"
+    return None if address is None else partial(open_checkpointer, address)
 
 
 def _output_key(compiled: Pregel[Any, Any, Any, Any], output: str | None) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
+from optiflow.checkpointers import open_checkpointer
 from optiflow.config.graph import GraphWorkflowConfig
 from optiflow.config.model import ModelConfig
 from optiflow.config.workflow import DeclaredWorkflowConfig, DistributionsInput, WorkflowConfig
@@ -19,7 +21,6 @@ from optiflow.workflow.truth import PackageTruth
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langgraph.checkpoint.base import BaseCheckpointSaver
 
 __all__ = ["load_workflow"]
 
@@ -55,7 +56,7 @@ def load_workflow(config: WorkflowConfig, model: BaseChatModel, model_config: Mo
         input_digest=_digest(documents, reference),
         truth=truth,
         reference=reference,
-        checkpointer=_memory_saver if config.checkpointer == "memory" else None,
+        checkpointer=None if config.checkpointer == "none" else partial(open_checkpointer, config.checkpointer),
     )
 
 
@@ -75,9 +76,3 @@ def _digest(documents: Documents, reference: str | None) -> str:
 def _identity(config: ModelConfig) -> tuple[str, str, str | None] | None:
     """None where sampling may give equal prompts different answers."""
     return None if config.temperature > 0 else (config.provider, config.name, config.base_url)
-
-
-def _memory_saver() -> BaseCheckpointSaver[str]:
-    from langgraph.checkpoint.memory import InMemorySaver
-
-    return InMemorySaver()

@@ -225,14 +225,14 @@ def test_what_is_wrong_is_one_line(optiflow: Run, tiny: list[str], arguments: tu
     assert len(err.splitlines()) <= 5
 
 
-def test_a_secret_is_not_on_record(optiflow: Run, tiny: list[str]) -> None:
-    """Whoever resumes has to give it again."""
-    optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=1", "+model.api_key=sk-very-secret-123456")
-    plans = _store().newest()
-    assert "sk-very-secret" not in str(plans)
-    if plans:
-        code, _, err = optiflow("experiment", "resume", "full")
-        assert (code, "give its whole command again" in err) == (2, True)
+def test_a_secret_is_refused(optiflow: Run, tiny: list[str]) -> None:
+    """It would be kept with the overrides; the variable that holds it is named instead."""
+    secret = "workflow.checkpointer=postgresql://me:very-secret-123456@localhost/x"
+    code, out, err = optiflow("-m", *tiny, "+experiment=full", _TWO, secret)
+    assert (code, out) == (2, "")
+    assert "no secret belongs; name an environment variable instead" in err
+    assert "very-secret" not in err
+    assert _store().newest() == []
 
 
 def test_configuration_that_changed_since_is_noticed(optiflow: Run, tiny: list[str], monkeypatch: Any) -> None:

@@ -104,6 +104,9 @@ def test_a_mapping_under_a_secret_name_is_looked_into():
     [
         ("postgresql://me:s3cret@host/db", f"postgresql://me:{MASK}@host/db"),
         ("postgresql+psycopg://me:a:b@host/db and more", f"postgresql+psycopg://me:{MASK}@host/db and more"),
+        ("redis\\://me\\:pw@host\\:6379/0", f"redis\\://me\\:{MASK}@host\\:6379/0"),
+        ("redis://:p@ss@host:6379/0 or a@b", f"redis://:{MASK}@host:6379/0 or a@b"),
+        ("postgresql://host/db?sslpassword=abc", f"postgresql://host/db?sslpassword={MASK}"),
         ("https://host/x?api_key=abc&page=2", f"https://host/x?api_key={MASK}&page=2"),
         ("https://host/x?page=2&token=abc", f"https://host/x?page=2&token={MASK}"),
         ("Authorization: Bearer abc.def-123456", f"Authorization: Bearer {MASK}"),

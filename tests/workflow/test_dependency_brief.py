@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.checkpoint.memory import InMemorySaver
 
 from optiflow.clock import VirtualClock, use_clock
 from optiflow.config.compose import compose
@@ -78,7 +79,7 @@ def run(*overrides: str, input_change: Callable[[dict[str, Any]], dict[str, Any]
         model = settings.pop("model")(**dict(model))
     workflow = load_workflow(config.workflow, model, config.model)
     documents = input_change(dict(workflow.input["documents"]))
-    graph = workflow.builder.compile(checkpointer=workflow.checkpointer() if workflow.checkpointer else None)
+    graph = workflow.builder.compile(checkpointer=InMemorySaver())
     run_config: Any = {"callbacks": [notes], "configurable": {"thread_id": "1"}, "recursion_limit": 1000}
     with use_clock(clock), use_counter(counter), level_filter("ERROR"):
         start = clock.time()

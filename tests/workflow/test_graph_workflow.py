@@ -7,6 +7,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -18,12 +19,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
+from optiflow.api import own_graph
 from optiflow.config.graph import EffectsConfig, GraphWorkflowConfig
 from optiflow.errors import InputError
 from optiflow.workflow.base import Workflow
 from optiflow.workflow.graph_workflow import (
     GraphWorkflow,
-    is_asynchronous,
     load_graph_workflow,
     open_graph_workflow,
     run_to_end,
@@ -78,10 +79,20 @@ def functional(question: str) -> str:
 class Synchronous(InMemorySaver):
     """A saver without asynchronous methods, as some are."""
 
-    aget_tuple = BaseCheckpointSaver.aget_tuple
+    aget_tuple = aput = aput_writes = BaseCheckpointSaver.aget_tuple  # type: ignore[assignment]
+
+
+class Refusing(InMemorySaver):
+    """One with methods that only say so, as LangGraph's own on SQLite."""
+
+    async def aget_tuple(self, config: Any) -> Any:
+        raise NotImplementedError("use the asynchronous saver")
+
+    aput = aput_writes = aget_tuple  # type: ignore[assignment]
 
 
 synchronous = make_builder(greet=greet, second=ask("second")).compile(checkpointer=Synchronous())
+refusing = make_builder(greet=greet, second=ask("second")).compile(checkpointer=Refusing())
 synchronous_stopping = make_builder(greet=greet).compile(checkpointer=Synchronous(), interrupt_before=["greet"])
 
 
@@ -135,11 +146,28 @@ async def test_interrupts_are_answered_in_order(load: Callable[..., GraphWorkflo
     """A graph without a checkpointer gets one, and each interrupt its value."""
     workflow = load("asking", input={"text": "a"}, resume=("one", "two"))
     assert workflow.checkpointer is not None
-    graph = asking.compile(checkpointer=workflow.checkpointer())
-    config = {"configurable": {"thread_id": "given"}}
-    output = await run_to_end(graph, workflow, config)  # type: ignore[arg-type]
-    assert output["log"] == ["first: one", "second: two"]
-    assert graph.get_state(config).values == output  # type: ignore[arg-type]
+    with workflow.checkpointer() as saver:
+        graph = asking.compile(checkpointer=saver)
+        config: Any = {"configurable": {"thread_id": "given"}}
+        output = await run_to_end(graph, workflow, config)
+        assert output["log"] == ["first: one", "second: two"]
+        assert graph.get_state(config).values == output
+        with pytest.raises(InputError, match=r"thread_id='given': the checkpointer has this thread already; leave it"):
+            await run_to_end(graph, workflow, config)
+        other = replace(workflow, resume=("1", "2"))
+        assert (await run_to_end(graph, other, thread_id="another"))["log"] == ["first: 1", "second: 2"]
+    assert saver.get({"configurable": {"thread_id": "another"}}) is not None
+
+
+@pytest.mark.parametrize(("given", "kind"), [("memory", InMemorySaver), ("none", bool)])
+def test_a_graphs_own_checkpointer_can_be_replaced(load: Callable[..., GraphWorkflow], given: str, kind: type) -> None:
+    """By one in memory, or by none."""
+    workflow = load("stopping", checkpointer=given)
+    assert workflow.checkpointer is not None
+    with workflow.checkpointer() as checkpointer:
+        assert type(checkpointer) is kind
+        assert own_graph(workflow, checkpointer).checkpointer is checkpointer
+    assert own_graph(workflow).checkpointer is workflow.compiled.checkpointer is not checkpointer
 
 
 async def test_too_few_and_too_many_resume_values(load: Callable[..., GraphWorkflow]) -> None:
@@ -160,10 +188,10 @@ async def test_breakpoints_are_passed(load: Callable[..., GraphWorkflow]) -> Non
     assert (await run_to_end(workflow.compiled, workflow))["log"] == ["a nobody"]
 
 
-async def test_synchronous_savers_are_used_synchronously(load: Callable[..., GraphWorkflow]) -> None:
+@pytest.mark.parametrize("name", ["synchronous", "refusing"])
+async def test_synchronous_savers_are_used_synchronously(load: Callable[..., GraphWorkflow], name: str) -> None:
     """LangGraph refuses to run them asynchronously."""
-    workflow = load("synchronous", input={"text": "a"}, resume=("yes",))
-    assert not is_asynchronous(workflow.compiled)
+    workflow = load(name, input={"text": "a"}, resume=("yes",))
     assert (await run_to_end(workflow.compiled, workflow))["log"] == ["a nobody", "second: yes"]
     stopping = load("synchronous_stopping", input={"text": "a"}, resume=("go on",))
     assert (await run_to_end(stopping.compiled, stopping))["log"] == ["a nobody"]

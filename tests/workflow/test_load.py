@@ -30,8 +30,9 @@ def test_a_brief_has_its_truth_and_no_reference() -> None:
     assert list(workflow.truth) == list(workflow.input["documents"]) == ["rich", "idna"]
     assert set(workflow.effects) == set(workflow.builder.nodes)
     assert workflow.checkpointer is not None
-    assert isinstance(workflow.checkpointer(), InMemorySaver)
-    assert workflow.checkpointer() is not workflow.checkpointer()
+    with workflow.checkpointer() as saver, workflow.checkpointer() as other:
+        assert isinstance(saver, InMemorySaver)
+        assert saver is not other
 
 
 def test_a_folder_has_its_reference_and_no_truth(tmp_path: Path) -> None:
