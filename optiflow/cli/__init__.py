@@ -14,6 +14,7 @@ from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedErr
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "cache": "show or empty what is kept from run to run",
     "check": "run baseline and optimized side by side and print the first difference",
     "compare": "compare two records, or the two newest",
     "exec": "run a program with every StateGraph in it optimized",

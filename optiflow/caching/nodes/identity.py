@@ -1,0 +1,339 @@
+"""What code is: a digest that changes with everything that could change what a node does.
+
+Bytecode, constants, defaults, closures, and the globals that the code names, followed through the application's own
+functions and classes; of libraries, names and versions. Computed for each call, because values that a node closes over
+may be replaced at any time; what never changes, the code objects, is remembered.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import ormsgpack
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables import Runnable
+from langgraph.pregel.protocol import PregelProtocol
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from optiflow.caching.encoding import UncacheableError, canonical, class_path
+from optiflow.plan.inference.classes import changing_attributes, is_users, is_users_file
+from optiflow.plan.inference.runnables import is_model_factory
+
+__all__ = ["Identity", "UnidentifiedError", "identify"]
+
+Tree = Any
+_VARIED = frozenset({"temperature", "seed"})
+_OPAQUE = (SecretStr, SecretBytes, logging.Logger, logging.LoggerAdapter)
+"""What never changes an answer: keys of providers, and loggers."""
+_LOGGING = ("structlog", "loguru", "optiflow")
+_MUTABLE = (list, dict, set, bytearray)
+
+
+class UnidentifiedError(Exception):
+    """Something that the code uses has no identity that could be compared; the text says what."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the code is, and what it uses."""
+
+    digest: bytes
+    models: tuple[Any, ...]
+    """Language models that it can reach."""
+    uses: frozenset[int]
+    """``id`` of every object that it names."""
+    graphs: bool
+    """Whether it can reach a graph, which would run under the same configuration."""
+    makes: str | None
+    """Where it makes a model; None: nowhere."""
+    tunes: bool
+    """Whether it names what sets how random a model is."""
+
+
+def identify(functions: Iterable[Any], *, vouched: bool = False) -> Identity:
+    """Find out what some functions are.
+
+    Args:
+        functions: The callables of a node.
+        vouched: Whether somebody answers for it that they depend on nothing but their input and constants. What
+            changes as the program runs (lower-case containers, counters, what has no identity) then does not count.
+
+    Raises:
+        UnidentifiedError: They use something that can't be compared.
+    """
+    walk = _Walk(vouched)
+    try:
+        tree = [walk.of(function) for function in functions]
+        digest = sha256(ormsgpack.packb(tree)).digest()
+    except (RecursionError, RuntimeError, ormsgpack.MsgpackEncodeError) as error:
+        raise UnidentifiedError(f"its code can't be compared: {error}") from error
+    return Identity(digest, tuple(walk.models), frozenset(walk.uses), walk.graphs, walk.makes, walk.tunes)
+
+
+@dataclass
+class _Walk:
+    vouched: bool
+    models: list[Any] = field(default_factory=list)
+    uses: set[int] = field(default_factory=set)
+    graphs: bool = False
+    makes: str | None = None
+    tunes: bool = False
+    begun: dict[int, int] = field(default_factory=dict)
+    done: dict[int, bytes] = field(default_factory=dict)
+    kept: list[Any] = field(default_factory=list)
+    """Objects made on the way, whose ``id`` must not be used again."""
+
+    def of(self, obj: Any) -> Tree:
+        """An object as a tree of plain values."""
+        self.uses.add(id(obj))
+        if obj is None or (isinstance(obj, str | int | float | bytes) and type(obj) in (str, int, float, bytes, bool)):
+            return ["is", obj if not isinstance(obj, int) else str(obj)]
+        at = id(obj)
+        if at in self.done:
+            return self.done[at]
+        if at in self.begun:
+            return ["again", self.begun[at]]
+        self.begun[at] = len(self.begun)
+        self.kept.append(obj)
+        self.done[at] = sha256(ormsgpack.packb(self._of_object(obj))).digest()
+        del self.begun[at]
+        return self.done[at]
+
+    def _of_object(self, obj: Any) -> Tree:
+        cls = type(obj)
+        if cls in (list, tuple):
+            return [cls.__name__, *map(self.of, obj)]
+        if cls in (set, frozenset):
+            return [cls.__name__, *sorted(ormsgpack.packb(self.of(each)) for each in obj)]
+        if cls is dict:
+            return ["dict", *self._items(obj)]
+        if isinstance(obj, functools.partial):
+            return ["partial", self.of(obj.func), self.of(obj.args), self.of(obj.keywords)]
+        if isinstance(obj, MethodType):
+            return ["method", self.of(obj.__func__), self.of(obj.__self__)]
+        if isinstance(obj, FunctionType):
+            return self._function(obj)
+        if isinstance(obj, type):
+            return self._class(obj)
+        if isinstance(obj, ModuleType):
+            return ["module", obj.__name__, _version(obj.__name__)]
+        if isinstance(obj, BuiltinFunctionType):
+            owner = None if isinstance(obj.__self__, ModuleType | None) else self.of(obj.__self__)
+            return ["builtin", str(obj.__module__), obj.__qualname__, owner]
+        if isinstance(obj, re.Pattern):
+            return ["pattern", self.of(obj.pattern), obj.flags]
+        if isinstance(obj, _OPAQUE) or cls.__module__.partition(".")[0] in _LOGGING:
+            return ["opaque", class_path(cls), *self._closed_over(obj)]
+        return self._instance(obj, cls)
+
+    def _closed_over(self, obj: Any) -> list[Tree]:
+        return [self.of(obj.model)] if isinstance(getattr(obj, "model", None), BaseLanguageModel) else []
+
+    def _items(self, entries: Mapping[Any, Any]) -> list[Tree]:
+        keyed = sorted(((ormsgpack.packb(self.of(key)), key) for key in entries), key=lambda pair: pair[0])
+        return [[packed, self.of(entries[key])] for packed, key in keyed]
+
+    def _function(self, function: FunctionType) -> Tree:
+        code = _code(function.__code__)
+        # A library's decorator closes over the application's function.
+        cells = self._cells(function, code)
+        if not is_users(function):
+            if is_model_factory(function):
+                self.makes = self.makes or f"it makes a model with {function.__name__}"
+            return ["library", function.__module__, function.__qualname__, _version(function.__module__), cells]
+        if function.__module__.partition(".")[0] == "optiflow":
+            return ["optiflow", function.__qualname__, code.digest, cells]
+        self.tunes = self.tunes or code.tunes
+        named = []
+        for name in code.global_names:
+            if name in function.__globals__ and not self._is_state(name, function.__globals__[name], code):
+                value = function.__globals__[name]
+                named.append([name, self.of(value), self._from_module(value, code)])
+        return ["function", function.__qualname__, code.digest, self.of(function.__defaults__),
+                self.of(function.__kwdefaults__), named, cells]  # fmt: skip
+
+    def _cells(self, function: FunctionType, code: _Code) -> list[Tree]:
+        cells: list[Tree] = []
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                raise UnidentifiedError(f"{name!r} has no value yet") from None
+            if not self._is_state(name, value, code):
+                cells.append([name, self.of(value)])
+        return cells
+
+    def _is_state(self, name: str, value: Any, code: _Code) -> bool:
+        """Whether a variable is what the program does with it rather than part of the code."""
+        return self.vouched and (name in code.assigned or (isinstance(value, _MUTABLE) and not name.isupper()))
+
+    def _from_module(self, module: Any, code: _Code) -> list[Tree]:
+        """What the code takes from a module of the application."""
+        if not isinstance(module, ModuleType) or not _is_application(module):
+            return []
+        return [[name, self.of(vars(module)[name])] for name in code.names if name in vars(module)]
+
+    def _class(self, cls: type) -> Tree:
+        module = sys.modules.get(cls.__module__)
+        if issubclass(cls, BaseLanguageModel):
+            self.makes = self.makes or f"it makes a model of class {cls.__name__}"
+        if module is None or not _is_application(module):
+            return ["library", class_path(cls), _version(cls.__module__)]
+        return self._body(cls)
+
+    def _body(self, cls: type) -> Tree:
+        bases = [self._body(base) if _is_application(sys.modules.get(base.__module__)) else class_path(base)
+                 for base in cls.__mro__[1:]]  # fmt: skip
+        members = []
+        for name, member in sorted(vars(cls).items()):
+            function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            function = getattr(function, "func", function)
+            if isinstance(function, FunctionType) and is_users(function):
+                members.append([name, self.of(function)])
+            elif isinstance(member, str | int | float | bytes | tuple | frozenset) and (
+                name == "__doc__" or name[:2] != "__"
+            ):
+                members.append([name, self.of(member)])
+        return ["class", class_path(cls), bases, members, _declared(cls)]
+
+    def _instance(self, obj: Any, cls: type) -> Tree:
+        if isinstance(obj, PregelProtocol):
+            self.graphs = True
+            return self._unknown("a graph", cls)
+        if isinstance(obj, BaseLanguageModel):
+            self.models.append(obj)
+        makes, kind = self.makes, self._class(cls)
+        self.makes = makes
+        users = _is_application(sys.modules.get(cls.__module__))
+        if isinstance(obj, BaseModel):
+            known = type(obj).model_fields
+            held = {name: each for name, each in vars(obj).items() if name in known and not known[name].exclude}
+            held |= obj.__pydantic_private__ or {}
+        elif is_dataclass(obj):
+            held = {each.name: getattr(obj, each.name, None) for each in fields(obj)}
+        elif hasattr(obj, "__dict__") and (users or isinstance(obj, Runnable)):
+            held = dict(vars(obj))
+        else:
+            return self._plain(obj, cls)
+        if self.vouched and users:
+            changing = changing_attributes(cls)
+            held = {n: each for n, each in held.items() if n not in changing and not isinstance(each, _MUTABLE)}
+        return ["instance", kind, self._items(held)]
+
+    def _plain(self, obj: Any, cls: type) -> Tree:
+        wrapped = getattr(obj, "__wrapped__", None)
+        if isinstance(wrapped, FunctionType):
+            return ["wrapped", class_path(cls), self.of(wrapped)]
+        try:
+            return ["value", class_path(cls), canonical(obj)]
+        except UncacheableError:
+            pass
+        if cls.__module__ in ("pathlib", "builtins", "typing", "types", "zoneinfo", "functools", "operator"):
+            return ["shown", class_path(cls), re.sub(r" at 0x[0-9a-f]+", "", repr(obj))]
+        return self._unknown(f"a {cls.__name__}", cls)
+
+    def _unknown(self, what: str, cls: type) -> Tree:
+        if not self.vouched:
+            raise UnidentifiedError(f"it uses {what}, which can't be compared")
+        return ["some", class_path(cls), _version(cls.__module__)]
+
+
+def _declared(cls: type) -> str:
+    """Fields as they are written in a class; of a pydantic model, what a model provider is told of them."""
+    declared = {name: repr(hint) for name, hint in vars(cls).get("__annotations__", {}).items()}
+    if issubclass(cls, BaseModel):
+        declared |= {name: repr(info) for name, info in cls.model_fields.items()}
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(declared))
+
+
+@dataclass(frozen=True)
+class _Code:
+    """What a code object and those within it are."""
+
+    digest: bytes
+    names: frozenset[str]
+    """Every global and attribute that is named, in order of the alphabet."""
+    global_names: tuple[str, ...]
+    assigned: frozenset[str]
+    """Globals and outer variables that the code itself assigns."""
+    tunes: bool
+
+
+_codes: WeakKeyDictionary[CodeType, _Code] = WeakKeyDictionary()
+
+
+def _code(code: CodeType) -> _Code:
+    known = _codes.get(code)
+    if known is None:
+        known = _codes[code] = _look(code)
+    return known
+
+
+def _look(code: CodeType) -> _Code:
+    inner = [_look(const) for const in code.co_consts if isinstance(const, CodeType)]
+    tree = [
+        code.co_name, code.co_code, [_constant(const) for const in code.co_consts], list(code.co_names),
+        list(code.co_varnames), list(code.co_freevars), list(code.co_cellvars), code.co_flags, code.co_argcount,
+        code.co_kwonlyargcount, code.co_posonlyargcount, code.co_exceptiontable, [each.digest for each in inner],
+    ]  # fmt: skip
+    instructions = list(dis.get_instructions(code))
+    loaded = {i.argval for i in instructions if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    assigned = {
+        i.argval
+        for i in instructions
+        if i.opname in ("STORE_GLOBAL", "STORE_DEREF") and i.argval not in code.co_cellvars
+    }
+    texts = {text for const in code.co_consts for text in (const if isinstance(const, tuple) else (const,))}
+    names = frozenset(code.co_names).union(*(each.names for each in inner))
+    return _Code(
+        digest=sha256(ormsgpack.packb(tree)).digest(),
+        names=names,
+        global_names=tuple(sorted(loaded.union(*(each.global_names for each in inner)))),
+        assigned=frozenset(assigned).union(*(each.assigned for each in inner)),
+        tunes=bool(_VARIED & {*names, *(text for text in texts if isinstance(text, str))})
+        or any(e.tunes for e in inner),
+    )
+
+
+def _constant(const: Any) -> Tree:
+    if isinstance(const, CodeType):
+        return None
+    if isinstance(const, tuple):
+        return ["tuple", *map(_constant, const)]
+    if isinstance(const, frozenset):
+        return ["frozenset", *sorted(ormsgpack.packb(_constant(each)) for each in const)]
+    return [type(const).__name__, repr(const)]
+
+
+def _is_application(module: ModuleType | None) -> bool:
+    """Whether a module is the user's own, whose code may change from day to day."""
+    if module is None or module.__name__.partition(".")[0] == "optiflow":
+        return False
+    file = getattr(module, "__file__", None)
+    return module.__name__ == "__main__" if file is None else is_users_file(file)
+
+
+@functools.cache
+def _version(module: str | None) -> str:
+    """The version of a library, by the name of one of its modules."""
+    top = (module or "").partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return ".".join(map(str, sys.version_info[:3]))
+    found = getattr(sys.modules.get(top), "__version__", None)
+    if isinstance(found, str):
+        return found
+    try:
+        return version(top.replace("_", "-"))
+    except (PackageNotFoundError, ValueError):
+        return ""
