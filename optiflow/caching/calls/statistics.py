@@ -28,17 +28,17 @@ class CallStatistics:
         self._lock = threading.Lock()
         self._saved: Counter[tuple[str, str]] = Counter()
 
-    def count_merged(self, answer: Iterable[BaseMessage]) -> None:
-        """A call was answered by an equal one in flight."""
+    def count_merged(self, model: str, answer: Iterable[BaseMessage]) -> None:
+        """A call of a model, by its name, was answered by an equal one in flight."""
         with self._lock:
             self.merged += 1
-            self._count_saved(answer)
+            self._count_saved(model, answer)
 
-    def count_hit(self, answer: Iterable[BaseMessage]) -> None:
-        """A call was answered by a kept answer."""
+    def count_hit(self, model: str, answer: Iterable[BaseMessage]) -> None:
+        """A call of a model, by its name, was answered by a kept answer."""
         with self._lock:
             self.hits += 1
-            self._count_saved(answer)
+            self._count_saved(model, answer)
 
     def count_miss(self) -> None:
         """No answer was kept."""
@@ -68,16 +68,8 @@ class CallStatistics:
             "usd_saved": round(sum(price for price in prices if price is not None), 9),
         }
 
-    def _count_saved(self, answer: Iterable[BaseMessage]) -> None:
-        # The parts of a stream name the model in one of them and the usage in another.
-        messages = list(answer)
-        model = next((name for name in map(_model_name, messages) if name), "")
-        for message in messages:
+    def _count_saved(self, model: str, answer: Iterable[BaseMessage]) -> None:
+        for message in answer:
             usage = getattr(message, "usage_metadata", None) or {}
             for kind in ("input_tokens", "output_tokens"):
                 self._saved[model, kind] += usage.get(kind, 0)
-
-
-def _model_name(message: BaseMessage) -> str:
-    metadata = message.response_metadata
-    return metadata.get("model_name") or metadata.get("model") or ""
