@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,8 +14,10 @@ from optiflow.optimizations.base import Decision, Optimization, Options, Statist
 
 if TYPE_CHECKING:
     from optiflow.caching.backends.resilient import Resilient
+    from optiflow.caching.calls.statistics import CallStatistics
     from optiflow.caching.nodes.node_cache import NodeCache
     from optiflow.plan.graph_plan import GraphPlan
+    from optiflow.tokens.tokenizer_cache import CountCache
 
 __all__ = ["Cache", "CacheOptions"]
 
@@ -70,6 +72,9 @@ class Cache(Optimization[CacheOptions]):
     name: ClassVar[str] = "cache"
     options_model: ClassVar[type[Options]] = CacheOptions
 
+    _arm = ""
+    """The toggles beside this one; what no graph was rewritten for is kept by its options alone."""
+
     @cached_property
     def _store(self) -> Resilient:
         """The place of everything that is kept, opened on first use."""
@@ -89,7 +94,8 @@ class Cache(Optimization[CacheOptions]):
 
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
         """Keep the outcomes of the chosen nodes; everything else works around the run."""
-        plan = plan.decide(Decision(self.name, "*", "applied", "token counts are remembered within the run"))
+        self._arm = plan.arm
+        plan = plan.decide(Decision(self.name, "*", "applied", self._around()))
         if self._nodes is None:
             return plan
         from optiflow.caching.nodes.judging import cache_nodes
@@ -100,45 +106,73 @@ class Cache(Optimization[CacheOptions]):
     @contextmanager
     def activate(self) -> Iterator[Statistics]:
         """Count through a cache that is empty at first; its statistics are logged at the end."""
-        from optiflow.tokens.counting import use_counter
-        from optiflow.tokens.tokenizer_cache import CountCache
+        with self._held() as (counts, calls):
+            before = self._kept()
 
-        cache = CountCache(self.options.max_entries, self.options.max_characters)
-        before = self._kept()
+            def statistics() -> Mapping[str, float | int | str]:
+                seen = counts.statistics()
+                kept = {name: figure - before[name] for name, figure in self._kept().items()}
+                for name, figure in ({} if calls is None else calls.figures()).items():
+                    kept[name] = kept.get(name, 0) + figure
+                return {
+                    "count_hits": seen.hits,
+                    "count_misses": seen.misses,
+                    "count_hit_rate": seen.hit_rate,
+                    "tokenizer_hits": seen.tokenizer_hits,
+                    "tokenizer_hit_rate": seen.tokenizer_hit_rate,
+                    "tokenizer_initializations": seen.initializations,
+                    "entries": seen.entries,
+                    "characters": seen.characters,
+                    "evictions": seen.evictions,
+                    **kept,
+                }
 
-        def statistics() -> Mapping[str, float | int | str]:
-            seen = cache.statistics()
-            return {
-                "count_hits": seen.hits,
-                "count_misses": seen.misses,
-                "count_hit_rate": seen.hit_rate,
-                "tokenizer_hits": seen.tokenizer_hits,
-                "tokenizer_hit_rate": seen.tokenizer_hit_rate,
-                "tokenizer_initializations": seen.initializations,
-                "entries": seen.entries,
-                "characters": seen.characters,
-                "evictions": seen.evictions,
-                **{name: figure - before[name] for name, figure in self._kept().items()},
-            }
-
-        try:
-            with use_counter(cache):
+            try:
                 yield statistics
-        finally:
-            _log.info("tokenizer cache", **statistics())
+            finally:
+                _log.info("tokenizer cache", **statistics())
+
+    def attach(self) -> AbstractContextManager[object]:
+        """Count through a cache, without a line in the program's log for each run."""
+        return self._held()
 
     @contextmanager
-    def attach(self) -> Iterator[object]:
-        """Count through a cache, without a line in the program's log for each run."""
+    def _held(self) -> Iterator[tuple[CountCache, CallStatistics | None]]:
+        """What holds around a run. A place that does not answer is noticed here, before anything runs."""
         from optiflow.tokens.counting import use_counter
         from optiflow.tokens.tokenizer_cache import CountCache
 
-        self._kept()
-        with ExitStack() as stack:
-            yield stack.enter_context(use_counter(CountCache(self.options.max_entries, self.options.max_characters)))
+        counts = CountCache(self.options.max_entries, self.options.max_characters)
+        if self._nodes is not None or self.options.responses:
+            _ = self._store
+        with use_counter(counts), self._merged_calls() as calls:
+            yield counts, calls
 
-    def _kept(self) -> Mapping[str, int]:
-        """Figures of what is kept, over all runs so far; a place that does not answer is noticed here."""
-        if self._nodes is None:
+    @contextmanager
+    def _merged_calls(self) -> Iterator[CallStatistics | None]:
+        if self.options.merge_calls == "none" and not self.options.responses:
+            yield None
+            return
+        from optiflow.caching.backends.partition import Partition
+        from optiflow.caching.calls.activation import activate
+
+        responses = Partition(self._store, self._arm) if self.options.responses else None
+        with activate(self.options.merge_calls, responses) as calls:
+            yield calls
+
+    def _kept(self) -> dict[str, float | int]:
+        """Figures of what is kept, over all runs so far."""
+        if self._nodes is None and not self.options.responses:
             return {}
-        return {**self._nodes.statistics(), "backend_errors": self._nodes.store.errors}
+        figures = {} if self._nodes is None else self._nodes.statistics()
+        return {**figures, "backend_errors": self._store.errors}
+
+    def _around(self) -> str:
+        """What happens around each run."""
+        parts = ["token counts are remembered within the run"]
+        if self.options.merge_calls != "none":
+            which = "equal" if self.options.merge_calls == "all" else "equal deterministic"
+            parts.append(f"{which} model calls in progress are one")
+        if self.options.responses:
+            parts.append(f"answers of models are kept in {self.options.backend}")
+        return "; ".join(parts)

@@ -20,7 +20,7 @@ import langgraph.types
 from langgraph._internal._runnable import RunnableCallable
 from pydantic import BaseModel
 
-from optiflow.caching.determinism import why_random
+from optiflow.caching.calls.sampling import is_deterministic
 from optiflow.caching.encoding import Codec, canonical
 from optiflow.caching.nodes.identity import Identity, UnidentifiedError, identify
 from optiflow.caching.nodes.node_cache import CachedNode, NodeCache
@@ -185,9 +185,8 @@ def _why_drawn(node: NodePlan, identity: Identity) -> str | None:
         # The analysis has followed a class of the application's own, and found nothing random.
         if inferred and not is_trusted_model(type(model)):
             continue
-        why = why_random(model)
-        if why is not None:
-            return why
+        if not is_deterministic(model, {}):
+            return f"its model {type(model).__name__} has neither temperature 0 nor a seed"
     if identity.models and identity.tunes:
         return "it may set how random its model is"
     return identity.makes

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ from optiflow.caching.entry import sealed, unsealed
 from optiflow.caching.flights import Flight, Flights
 from optiflow.caching.message_ids import InputIds, NewIds, StoredIds
 from optiflow.caching.nodes.identity import UnidentifiedError, identify
-from optiflow.caching.nodes.seen import Visible, key_of, see
-from optiflow.caching.usage import Answers, collect_answers
+from optiflow.caching.nodes.seen import Seen, Visible, key_of, see
+from optiflow.caching.usage import Answers, Usage, collect_answers, cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,7 @@ class _Call:
 
     key: str
     ids: InputIds
-    replays: bool
-    """Whether the outcome of a node that asks a model may be given without asking it."""
+    seen: Seen
     merges: bool
 
 
@@ -47,8 +46,8 @@ class _Known:
 
     update: Any
     payload: bytes
-    tokens: int
-    calls: int
+    usages: list[Usage]
+    """What each answer of a model took."""
 
 
 class NodeCache:
@@ -64,6 +63,8 @@ class NodeCache:
     def __init__(self, open_store: Callable[[], Resilient]) -> None:
         self._open_store = open_store
         self._counted: Counter[str] = Counter()
+        self._tokens = 0
+        self._dollars = 0.0
         self._lock = threading.Lock()
         self.flights = Flights()
 
@@ -72,16 +73,24 @@ class NodeCache:
         """The place, opened on first use."""
         return self._open_store()
 
-    def count(self, what: str, amount: int = 1) -> None:
-        """Add to a figure."""
+    def count(self, what: str) -> None:
+        """Add one to a figure."""
         with self._lock:
-            self._counted[what] += amount
+            self._counted[what] += 1
 
-    def statistics(self) -> Mapping[str, int]:
+    def save(self, how: str, usages: Iterable[Usage]) -> None:
+        """An outcome was given without working for it."""
+        tokens, dollars = cost(usages)
+        with self._lock:
+            self._counted[how] += 1
+            self._tokens += tokens
+            self._dollars += dollars
+
+    def statistics(self) -> Mapping[str, float | int]:
         """What was counted so far."""
         with self._lock:
             figures = {f"node_{what}": self._counted[what] for what in _COUNTED}
-            return {**figures, "tokens_saved": self._counted["tokens"]}
+            return {**figures, "tokens_saved": self._tokens, "usd_saved": self._dollars}
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ class CachedNode:
             except (UncacheableError, UnidentifiedError):
                 pass
             else:
-                return _Call(key, ids, not seen.streams_tokens, self.merges and not seen.streams_tokens)
+                return _Call(key, ids, seen, self.merges and not seen.streams_tokens)
         self.cache.count("uncacheable")
         return None
 
@@ -200,25 +209,23 @@ class CachedNode:
             self.cache.count("corrupt")
             return None
         # Whoever listens to tokens would miss them.
-        return known if call.replays or not known.calls else None
+        return None if call.seen.streams_tokens and known.usages else known
 
     def _decoded(self, call: _Call, payload: bytes) -> _Known | None:
         try:
-            update, tokens, calls = ormsgpack.unpackb(payload)
-            return _Known(self.codec.decode(update, NewIds(call.ids.given)), payload, tokens, calls)
+            update, usages = ormsgpack.unpackb(payload)
+            return _Known(self.codec.decode(update, NewIds(call.ids.given)), payload, usages)
         except (CorruptError, ormsgpack.MsgpackDecodeError, TypeError, ValueError):
             return None
 
     def _hit(self, known: _Known) -> Any:
-        self.cache.count("hits")
-        self.cache.count("tokens", known.tokens)
+        self.cache.save("hits", known.usages)
         return known.update
 
     def _merged(self, call: _Call, payload: bytes) -> Any:
         known = self._decoded(call, payload)
         assert known is not None, "what this process has just encoded can be decoded"
-        self.cache.count("merged")
-        self.cache.count("tokens", known.tokens)
+        self.cache.save("merged", known.usages)
         return known.update
 
     @contextmanager
@@ -228,7 +235,8 @@ class CachedNode:
         self.cache.count("misses")
         with collect_answers() as answers:
             yield done
-        done.encode(self.codec, call.ids, answers)
+        if not call.seen.resumes:
+            done.encode(self.codec, call.ids, answers)
         if done.payload is None:
             self.cache.count("uncacheable")
 
@@ -244,7 +252,7 @@ class _Done:
             stored = codec.encode(self.update, StoredIds(ids.numbers, answers.ids))
         except UncacheableError:
             return
-        self.payload = ormsgpack.packb([stored, answers.tokens, answers.calls])
+        self.payload = ormsgpack.packb([stored, answers.usages])
 
 
 def _landed(flight: Flight | None, payload: bytes | None, update: Any) -> Any:

@@ -52,8 +52,13 @@ class Seen:
     context: Any
     streams_tokens: bool
     """Whether somebody listens to the tokens of models as they come."""
-    resumes: bool
-    """Whether the run goes on after an interrupt of this very node."""
+    scratchpad: Any
+    """LangGraph's notes on the running task."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether an interrupt of this very node has been answered: it then depends on more than it was given."""
+        return bool(getattr(self.scratchpad, "resume", None))
 
 
 def see(visible: Visible, state: Any) -> Seen:
@@ -61,7 +66,6 @@ def see(visible: Visible, state: Any) -> Seen:
     config: RunnableConfig = var_child_runnable_config.get() or {}
     configurable = config.get(CONF, {})
     runtime = configurable.get(CONFIG_KEY_RUNTIME)
-    scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
     callbacks = config.get("callbacks")
     handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", None) or ()
     settings = visible.settings
@@ -76,7 +80,7 @@ def see(visible: Visible, state: Any) -> Seen:
         },
         context=getattr(runtime, "context", None) if settings is None or "context" in settings else None,
         streams_tokens=any(isinstance(handler, _StreamingCallbackHandler) for handler in handlers),
-        resumes=bool(getattr(scratchpad, "resume", None)),
+        scratchpad=configurable.get(CONFIG_KEY_SCRATCHPAD),
     )
 
 
