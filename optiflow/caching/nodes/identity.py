@@ -76,8 +76,11 @@ def identify(functions: Iterable[Any], *, vouched: bool = False) -> Identity:
     try:
         tree = [walk.of(function) for function in functions]
         digest = sha256(ormsgpack.packb(tree)).digest()
-    except (RecursionError, RuntimeError, ormsgpack.MsgpackEncodeError) as error:
-        raise UnidentifiedError(f"its code can't be compared: {error}") from error
+    except UnidentifiedError:
+        raise
+    except Exception as error:
+        # Looking at an application's objects may run its code, and nothing of that may stop it.
+        raise UnidentifiedError(f"its code can't be compared: {error!r}") from error
     return Identity(digest, tuple(walk.models), frozenset(walk.uses), walk.graphs, walk.makes, walk.tunes)
 
 
@@ -152,7 +155,7 @@ class _Walk:
             if is_model_factory(function):
                 self.makes = self.makes or f"it makes a model with {function.__name__}"
             return ["library", function.__module__, function.__qualname__, _version(function.__module__), cells]
-        if function.__module__.partition(".")[0] == "optiflow":
+        if (function.__module__ or "").partition(".")[0] == "optiflow":
             return ["optiflow", function.__qualname__, code.digest, cells]
         self.tunes = self.tunes or code.tunes
         named = []
@@ -185,10 +188,9 @@ class _Walk:
         return [[name, self.of(vars(module)[name])] for name in code.names if name in vars(module)]
 
     def _class(self, cls: type) -> Tree:
-        module = sys.modules.get(cls.__module__)
         if issubclass(cls, BaseLanguageModel):
             self.makes = self.makes or f"it makes a model of class {cls.__name__}"
-        if module is None or not _is_application(module):
+        if not _is_application(sys.modules.get(cls.__module__)):
             return ["library", class_path(cls), _version(cls.__module__)]
         return self._body(cls)
 
@@ -213,8 +215,10 @@ class _Walk:
             return self._unknown("a graph", cls)
         if isinstance(obj, BaseLanguageModel):
             self.models.append(obj)
-        makes, kind = self.makes, self._class(cls)
-        self.makes = makes
+        before = self.makes, self.tunes
+        kind = self._class(cls)
+        # What a model's own code makes and names is its affair.
+        self.makes, self.tunes = before
         users = _is_application(sys.modules.get(cls.__module__))
         if isinstance(obj, BaseModel):
             known = type(obj).model_fields
@@ -318,7 +322,10 @@ def _constant(const: Any) -> Tree:
 
 def _is_application(module: ModuleType | None) -> bool:
     """Whether a module is the user's own, whose code may change from day to day."""
-    if module is None or module.__name__.partition(".")[0] == "optiflow":
+    if module is None:
+        # Run from a file, without being imported.
+        return True
+    if module.__name__.partition(".")[0] == "optiflow":
         return False
     file = getattr(module, "__file__", None)
     return module.__name__ == "__main__" if file is None else is_users_file(file)
