@@ -20,6 +20,7 @@ import ormsgpack
 from langchain_core import messages
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
+from langchain_core.messages.base import TextAccessor
 from pydantic import BaseModel
 
 from optiflow.caching.message_ids import InputIds, NewIds, StoredIds
@@ -241,6 +242,8 @@ _METHODS: dict[type, Callable[[Any, Any], Tree]] = {
     set: lambda encoder, value: ["set", *_unordered(encoder, value)],
     frozenset: lambda encoder, value: ["frozenset", *_unordered(encoder, value)],
     bytearray: lambda encoder, value: ["bytearray", bytes(value)],
+    # What ``message.text`` gives: a text that may be called.
+    TextAccessor: lambda encoder, value: ["accessor", str(value)],
     complex: lambda encoder, value: ["complex", value.real, value.imag],
     Decimal: lambda encoder, value: ["Decimal", str(value)],
     UUID: lambda encoder, value: ["UUID", value.bytes],
@@ -313,6 +316,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "dict": lambda decoder, *pairs: decoder.mapping(pairs),
     "set": lambda decoder, *parts: set(decoder.packed(parts)),
     "frozenset": lambda decoder, *parts: frozenset(decoder.packed(parts)),
+    "accessor": lambda decoder, text: TextAccessor(text),
     "bytearray": lambda decoder, content: bytearray(content),
     "complex": lambda decoder, real, imaginary: complex(real, imaginary),
     "Decimal": lambda decoder, text: Decimal(text),

@@ -88,6 +88,7 @@ MESSAGES = [
               usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
               response_metadata={"model": "m"}),
     AIMessageChunk("part"),
+    AIMessage("its text").text,
     ToolMessage("done", tool_call_id="call_1", artifact={"a": 1}),
     RemoveMessage(id="gone"),
     Document("text", metadata={"source": "s"}),

@@ -81,18 +81,21 @@ def test_helpers_and_classes_are_followed() -> None:
     """Through modules, methods, decorators, and in circles."""
     texts = {
         "helper": "def helper(x):\n    return x + {0}\ndef node(state):\n    return helper(state)\n",
-        "circle": "def one(x):\n    return two(x)\ndef two(x):\n    return one(x) if x else {0}\ndef node(s):\n    return one(s)\n",
+        "circle": "def one(x):\n    return two(x)\ndef two(x):\n    return one(x) if x else {0}\n"
+        "def node(s):\n    return one(s)\n",
         "method": "class C:\n    def f(self):\n        return {0}\n    g = 3\ndef node(s):\n    return C().f()\n",
         "property": "class C:\n    @property\n    def f(self):\n        return {0}\ndef node(s):\n    return C().f\n",
         "constant": "class C:\n    f = {0}\ndef node(s):\n    return C.f\n",
         "base": "class B:\n    f = {0}\nclass C(B):\n    pass\ndef node(s):\n    return C.f\n",
         "inner": "def node(s):\n    def inner():\n        return {0}\n    return inner()\n",
-        "field": "from pydantic import BaseModel, Field\nclass C(BaseModel):\n    f: int = Field({0}, description='d')\n"
+        "field": "from pydantic import BaseModel, Field\nclass C(BaseModel):\n    f: int = Field({0})\n"
         "def node(s):\n    return C()\n",
         "doc": "class C:\n    'told to a model {0}'\ndef node(s):\n    return C\n",
-        "decorated": "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(s):\n        return f(s)\n    return w\n"
+        "decorated": "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def w(s):\n        return f(s)\n"
+        "    return w\n"
         "@deco\ndef node(s):\n    return {0}\n",
-        "remembered": "import functools\n@functools.lru_cache\ndef h(x):\n    return {0}\ndef node(s):\n    return h(s)\n",
+        "remembered": "import functools\n@functools.lru_cache\ndef h(x):\n    return {0}\n"
+        "def node(s):\n    return h(s)\n",
     }  # fmt: skip
     for name, text in texts.items():
         one, again, other = (made(text.format(value)) for value in (1, 1, 2))
