@@ -18,7 +18,7 @@ from contextvars import ContextVar
 
 from optiflow.caching.calls.parts import Part
 
-__all__ = ["Flight", "Flights", "alone", "is_alone"]
+__all__ = ["Flight", "Flights", "alone", "go_alone", "is_alone"]
 
 _alone: ContextVar[bool] = ContextVar("optiflow_asks_alone", default=False)
 
@@ -26,6 +26,11 @@ _alone: ContextVar[bool] = ContextVar("optiflow_asks_alone", default=False)
 def is_alone() -> bool:
     """Whether the current context answers a request of others."""
     return _alone.get()
+
+
+def go_alone() -> None:
+    """Wait for nobody else's request from now on, in this context."""
+    _alone.set(True)
 
 
 @contextmanager

@@ -23,6 +23,9 @@ _OBSERVING = frozenset(
 _INCIDENTAL = frozenset({"_base_url", "_platform", "_version", "timeout", "_timeout"})
 """Attributes of a client that are said elsewhere, or change with its first request."""
 
+_NETWORK = frozenset({"httpx", "httpx2", "requests", "aiohttp"})
+"""Libraries whose clients lead anywhere, and carry anybody's credentials."""
+
 _PLAIN = (str, int, float, bool)
 
 _GENERATED = ("run-", "lc_run-", "chatcmpl-")
@@ -124,7 +127,7 @@ class _Describer:
         except UncacheableError:
             if not self._lasting:
                 return ["object", class_path(type(value)), id(value)]
-            if derived:
+            if derived and _library(value) not in _NETWORK:
                 return ["object", class_path(type(value))]
             raise
         return value
@@ -134,12 +137,16 @@ def _digest(secret: str | bytes) -> bytes:
     return blake2b(secret.encode() if isinstance(secret, str) else secret, digest_size=20).digest()
 
 
+def _library(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
 def _client(value: Any) -> Any | None:
-    """The client of OpenAI's or Anthropic's library that a value is, or is a part of."""
-    if type(value).__module__.partition(".")[0] not in ("openai", "anthropic"):
-        return None
-    client = value if hasattr(value, "base_url") else getattr(value, "_client", None)
-    return client if hasattr(client, "base_url") else None
+    """The client that a value is, or is a part of, if it is like those of OpenAI and Anthropic, which one tool makes."""
+    for client in (value, getattr(value, "_client", None)):
+        if hasattr(client, "base_url") and hasattr(client, "_custom_headers") and hasattr(client, "_custom_query"):
+            return client
+    return None
 
 
 def _account(client: Any) -> dict[str, Any]:
@@ -148,11 +155,11 @@ def _account(client: Any) -> dict[str, Any]:
     Models make a client for each instance, equal for equal settings, so that to compare the objects would keep equal
     models apart.
     """
-    library = type(client).__module__.partition(".")[0]
+    library = _library(client)
     inner = {library, f"langchain_{library}"}
     described: dict[str, Any] = {"url": str(client.base_url)}
     for name, held in vars(client).items():
-        is_inner = isinstance(held, type) or type(held).__module__.partition(".")[0] in inner
+        is_inner = isinstance(held, type) or _library(held) in inner
         if held is not None and not is_inner and name not in _INCIDENTAL:
             described[name] = SecretStr(held) if isinstance(held, str) else held
     return described

@@ -13,9 +13,10 @@ import threading
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
-from optiflow.caching.calls.flights import alone
+from optiflow.caching.calls.flights import go_alone
 from optiflow.caching.calls.parts import Part
 
 __all__ = ["AsyncSharedStream", "LostError", "SharedStream", "Streams"]
@@ -70,6 +71,9 @@ class SharedStream(_Shared):
         super().__init__()
         self._source = source
         self._turn = threading.Lock()
+        # The model works in one context, whichever thread makes it go on, as it would for one caller.
+        self._context = copy_context()
+        self._context.run(go_alone)
 
     @property
     def _advances(self) -> bool:
@@ -91,7 +95,7 @@ class SharedStream(_Shared):
 
     def give_up(self) -> None:
         """Nobody reads any more."""
-        self._source.close()
+        self._context.run(self._source.close)
 
     def _at(self, position: int, *, leads: bool) -> Part | None:
         if position >= len(self._parts):
@@ -102,8 +106,7 @@ class SharedStream(_Shared):
 
     def _advance(self) -> None:
         try:
-            with alone():
-                part = next(self._source, None)
+            part = self._context.run(next, self._source, None)
         except BaseException as error:
             self._error, self._ended = error, True
             if not isinstance(error, Exception):
@@ -159,18 +162,18 @@ class AsyncSharedStream(_Shared):
 
     async def _ask(self) -> None:
         try:
-            with alone():
-                while True:
-                    while self._wanted <= len(self._parts):
-                        self._demand.clear()
-                        await self._demand.wait()
-                    self._asking = True
-                    part = await anext(self._source, None)
-                    self._asking = False
-                    if part is None:
-                        return
-                    self._parts.append(part)
-                    self._tell()
+            go_alone()
+            while True:
+                while self._wanted <= len(self._parts):
+                    self._demand.clear()
+                    await self._demand.wait()
+                self._asking = True
+                part = await anext(self._source, None)
+                self._asking = False
+                if part is None:
+                    return
+                self._parts.append(part)
+                self._tell()
         except BaseException as error:
             self._error = error
             if not isinstance(error, Exception | asyncio.CancelledError):
