@@ -23,6 +23,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.messages.base import TextAccessor
 from pydantic import BaseModel
 
+from optiflow.caching.decoding import CorruptError, Decoder
 from optiflow.caching.message_ids import InputIds, NewIds, StoredIds
 
 __all__ = ["MESSAGES", "Codec", "CorruptError", "UncacheableError", "canonical", "class_path"]
@@ -41,10 +42,6 @@ _NESTED_TOO_DEEP = (RecursionError, ormsgpack.MsgpackEncodeError, OverflowError)
 
 class UncacheableError(Exception):
     """A value that can't be compared or kept; the text says what."""
-
-
-class CorruptError(Exception):
-    """Bytes that are no value of ours."""
 
 
 def class_path(cls: type) -> str:
@@ -98,7 +95,7 @@ class Codec:
             CorruptError: The bytes are none of `encode`, or name a class that is not known here.
         """
         try:
-            return _Decoder(self._classes, ids or NewIds(())).value(ormsgpack.unpackb(stored))
+            return Decoder(self._classes, ids or NewIds(())).value(ormsgpack.unpackb(stored))
         except CorruptError:
             raise
         except Exception as error:
@@ -253,85 +250,4 @@ _METHODS: dict[type, Callable[[Any, Any], Tree]] = {
     ],
     dt.datetime: _datetime,
     dt.timedelta: lambda encoder, value: ["timedelta", value.days, value.seconds, value.microseconds],
-}  # fmt: skip
-
-
-class _Decoder:
-    def __init__(self, classes: Mapping[str, type], ids: NewIds) -> None:
-        self._classes = classes
-        self._ids = ids
-
-    def value(self, tree: Tree) -> Any:
-        if type(tree) is not list:
-            return tree
-        kind, *parts = tree
-        return _DECODERS[kind](self, *parts)
-
-    def packed(self, parts: Iterable[bytes]) -> Iterable[Any]:
-        return [self.value(ormsgpack.unpackb(part)) for part in parts]
-
-    def mapping(self, pairs: Iterable[tuple[Tree, Tree]]) -> dict[Any, Any]:
-        return {self.value(key): self.value(each) for key, each in pairs}
-
-    def zone(self, tree: Tree) -> dt.tzinfo | None:
-        if tree is None:
-            return None
-        if isinstance(tree, str):
-            return ZoneInfo(tree)
-        offset, name = dt.timedelta(microseconds=tree[0]), tree[1]
-        plain = dt.timezone(offset)
-        return plain if plain.tzname(None) == name else dt.timezone(offset, name)
-
-    def cls(self, path: str, base: type) -> Any:
-        found = self._classes.get(path)
-        if found is None or not issubclass(found, base):
-            raise CorruptError(f"names the class {path!r}, which is not known here")
-        return found
-
-    def model(self, path: str, fields: Tree, extra: Tree, given: Tree, **more: Any) -> Any:
-        cls = self.cls(path, BaseModel)
-        made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", {**self.mapping(fields), **more})
-        object.__setattr__(made, "__pydantic_fields_set__", {*given, *more} if more.get("id") is not None else {*given})
-        allows_extra = cls.model_config.get("extra") == "allow"
-        object.__setattr__(made, "__pydantic_extra__", self.mapping(extra) if allows_extra else None)
-        object.__setattr__(made, "__pydantic_private__", None)
-        return made
-
-    def message(self, path: str, message_id: Tree, *model: Tree) -> Any:
-        return self.model(path, *model, id=self.value(message_id))
-
-    def dataclass(self, path: str, fields: Tree) -> Any:
-        cls = self.cls(path, object)
-        made = object.__new__(cls)
-        for name, each in self.mapping(fields).items():
-            object.__setattr__(made, name, each)
-        return made
-
-
-_DECODERS: dict[str, Callable[..., Any]] = {
-    "int": lambda decoder, text: int(text),
-    "list": lambda decoder, *parts: [decoder.value(part) for part in parts],
-    "tuple": lambda decoder, *parts: tuple(decoder.value(part) for part in parts),
-    "dict": lambda decoder, *pairs: decoder.mapping(pairs),
-    "set": lambda decoder, *parts: set(decoder.packed(parts)),
-    "frozenset": lambda decoder, *parts: frozenset(decoder.packed(parts)),
-    "accessor": lambda decoder, text: TextAccessor(text),
-    "bytearray": lambda decoder, content: bytearray(content),
-    "complex": lambda decoder, real, imaginary: complex(real, imaginary),
-    "Decimal": lambda decoder, text: Decimal(text),
-    "UUID": lambda decoder, content: UUID(bytes=content),
-    "date": lambda decoder, text: dt.date.fromisoformat(text),
-    "time": lambda decoder, text, fold, zone: dt.time.fromisoformat(text).replace(fold=fold, tzinfo=decoder.zone(zone)),
-    "datetime": lambda decoder, text, fold, zone: dt.datetime.fromisoformat(text).replace(
-        fold=fold, tzinfo=decoder.zone(zone)
-    ),
-    "timedelta": lambda decoder, *parts: dt.timedelta(*parts),
-    "enum": lambda decoder, path, name: decoder.cls(path, enum.Enum)[name],
-    "message": _Decoder.message,
-    "model": _Decoder.model,
-    "dataclass": _Decoder.dataclass,
-    "named": lambda decoder, path, *parts: decoder.cls(path, tuple)._make(map(decoder.value, parts)),
-    "given id": lambda decoder, number: decoder._ids.given[number],
-    "made id": lambda decoder, number: decoder._ids.made(number),
 }  # fmt: skip

@@ -146,14 +146,14 @@ def kinds(value: Any) -> Any:
     return type(value), repr(value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(json_like)
 def test_any_plain_value_comes_back(value: Any) -> None:
     """With all types, and dicts in their order."""
     assert kinds(CODEC.decode(CODEC.encode(value))) == kinds(value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(json_like, json_like)
 def test_equal_means_the_same_bytes(one: Any, other: Any) -> None:
     """A copy has the same bytes; what differs in value or type has others."""
@@ -171,7 +171,7 @@ def test_equal_means_the_same_bytes(one: Any, other: Any) -> None:
     assert (canonical(one) == canonical(other)) == (plain(one) == plain(other))
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=30)
 @given(
     st.dictionaries(st.text(st.characters(codec="utf-8")) | st.integers(), json_like), st.randoms(use_true_random=False)
 )

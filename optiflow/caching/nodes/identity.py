@@ -7,7 +7,6 @@ may be replaced at any time; what never changes, the code objects, is remembered
 
 from __future__ import annotations
 
-import dis
 import functools
 import logging
 import re
@@ -15,10 +14,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import ormsgpack
 from langchain_core.language_models import BaseLanguageModel
@@ -27,13 +24,13 @@ from langgraph.pregel.protocol import PregelProtocol
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from optiflow.caching.encoding import UncacheableError, canonical, class_path
-from optiflow.plan.inference.classes import changing_attributes, is_users, is_users_file
+from optiflow.caching.nodes.bytecode import Code, code_of, is_application, version_of
+from optiflow.plan.inference.classes import changing_attributes, is_users
 from optiflow.plan.inference.runnables import is_model_factory
 
 __all__ = ["Identity", "UnidentifiedError", "identify"]
 
 Tree = Any
-_VARIED = frozenset({"temperature", "seed"})
 _OPAQUE = (SecretStr, SecretBytes, logging.Logger, logging.LoggerAdapter)
 """What never changes an answer: keys of providers, and loggers."""
 _LOGGING = ("structlog", "loguru", "optiflow")
@@ -130,7 +127,7 @@ class _Walk:
         if isinstance(obj, type):
             return self._class(obj)
         if isinstance(obj, ModuleType):
-            return ["module", obj.__name__, _version(obj.__name__)]
+            return ["module", obj.__name__, version_of(obj.__name__)]
         if isinstance(obj, BuiltinFunctionType):
             owner = None if isinstance(obj.__self__, ModuleType | None) else self.of(obj.__self__)
             return ["builtin", str(obj.__module__), obj.__qualname__, owner]
@@ -148,13 +145,13 @@ class _Walk:
         return [[packed, self.of(entries[key])] for packed, key in keyed]
 
     def _function(self, function: FunctionType) -> Tree:
-        code = _code(function.__code__)
+        code = code_of(function.__code__)
         # A library's decorator closes over the application's function.
         cells = self._cells(function, code)
         if not is_users(function):
             if is_model_factory(function):
                 self.makes = self.makes or f"it makes a model with {function.__name__}"
-            return ["library", function.__module__, function.__qualname__, _version(function.__module__), cells]
+            return ["library", function.__module__, function.__qualname__, version_of(function.__module__), cells]
         if (function.__module__ or "").partition(".")[0] == "optiflow":
             return ["optiflow", function.__qualname__, code.digest, cells]
         self.tunes = self.tunes or code.tunes
@@ -166,7 +163,7 @@ class _Walk:
         return ["function", function.__qualname__, code.digest, self.of(function.__defaults__),
                 self.of(function.__kwdefaults__), named, cells]  # fmt: skip
 
-    def _cells(self, function: FunctionType, code: _Code) -> list[Tree]:
+    def _cells(self, function: FunctionType, code: Code) -> list[Tree]:
         cells: list[Tree] = []
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
@@ -177,25 +174,25 @@ class _Walk:
                 cells.append([name, self.of(value)])
         return cells
 
-    def _is_state(self, name: str, value: Any, code: _Code) -> bool:
+    def _is_state(self, name: str, value: Any, code: Code) -> bool:
         """Whether a variable is what the program does with it rather than part of the code."""
         return self.vouched and (name in code.assigned or (isinstance(value, _MUTABLE) and not name.isupper()))
 
-    def _from_module(self, module: Any, code: _Code) -> list[Tree]:
+    def _from_module(self, module: Any, code: Code) -> list[Tree]:
         """What the code takes from a module of the application."""
-        if not isinstance(module, ModuleType) or not _is_application(module):
+        if not isinstance(module, ModuleType) or not is_application(module):
             return []
         return [[name, self.of(vars(module)[name])] for name in code.names if name in vars(module)]
 
     def _class(self, cls: type) -> Tree:
         if issubclass(cls, BaseLanguageModel):
             self.makes = self.makes or f"it makes a model of class {cls.__name__}"
-        if not _is_application(sys.modules.get(cls.__module__)):
-            return ["library", class_path(cls), _version(cls.__module__)]
+        if not is_application(sys.modules.get(cls.__module__)):
+            return ["library", class_path(cls), version_of(cls.__module__)]
         return self._body(cls)
 
     def _body(self, cls: type) -> Tree:
-        bases = [self._body(base) if _is_application(sys.modules.get(base.__module__)) else class_path(base)
+        bases = [self._body(base) if is_application(sys.modules.get(base.__module__)) else class_path(base)
                  for base in cls.__mro__[1:]]  # fmt: skip
         members = []
         for name, member in sorted(vars(cls).items()):
@@ -219,7 +216,7 @@ class _Walk:
         kind = self._class(cls)
         # What a model's own code makes and names is its affair.
         self.makes, self.tunes = before
-        users = _is_application(sys.modules.get(cls.__module__))
+        users = is_application(sys.modules.get(cls.__module__))
         if isinstance(obj, BaseModel):
             known = type(obj).model_fields
             held = {name: each for name, each in vars(obj).items() if name in known and not known[name].exclude}
@@ -250,7 +247,7 @@ class _Walk:
     def _unknown(self, what: str, cls: type) -> Tree:
         if not self.vouched:
             raise UnidentifiedError(f"it uses {what}, which can't be compared")
-        return ["some", class_path(cls), _version(cls.__module__)]
+        return ["some", class_path(cls), version_of(cls.__module__)]
 
 
 def _declared(cls: type) -> str:
@@ -259,88 +256,3 @@ def _declared(cls: type) -> str:
     if issubclass(cls, BaseModel):
         declared |= {name: repr(info) for name, info in cls.model_fields.items()}
     return re.sub(r" at 0x[0-9a-f]+", "", repr(declared))
-
-
-@dataclass(frozen=True)
-class _Code:
-    """What a code object and those within it are."""
-
-    digest: bytes
-    names: frozenset[str]
-    """Every global and attribute that is named, in order of the alphabet."""
-    global_names: tuple[str, ...]
-    assigned: frozenset[str]
-    """Globals and outer variables that the code itself assigns."""
-    tunes: bool
-
-
-_codes: WeakKeyDictionary[CodeType, _Code] = WeakKeyDictionary()
-
-
-def _code(code: CodeType) -> _Code:
-    known = _codes.get(code)
-    if known is None:
-        known = _codes[code] = _look(code)
-    return known
-
-
-def _look(code: CodeType) -> _Code:
-    inner = [_look(const) for const in code.co_consts if isinstance(const, CodeType)]
-    tree = [
-        code.co_name, code.co_code, [_constant(const) for const in code.co_consts], list(code.co_names),
-        list(code.co_varnames), list(code.co_freevars), list(code.co_cellvars), code.co_flags, code.co_argcount,
-        code.co_kwonlyargcount, code.co_posonlyargcount, code.co_exceptiontable, [each.digest for each in inner],
-    ]  # fmt: skip
-    instructions = list(dis.get_instructions(code))
-    loaded = {i.argval for i in instructions if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    assigned = {
-        i.argval
-        for i in instructions
-        if i.opname in ("STORE_GLOBAL", "STORE_DEREF") and i.argval not in code.co_cellvars
-    }
-    texts = {text for const in code.co_consts for text in (const if isinstance(const, tuple) else (const,))}
-    names = frozenset(code.co_names).union(*(each.names for each in inner))
-    return _Code(
-        digest=sha256(ormsgpack.packb(tree)).digest(),
-        names=names,
-        global_names=tuple(sorted(loaded.union(*(each.global_names for each in inner)))),
-        assigned=frozenset(assigned).union(*(each.assigned for each in inner)),
-        tunes=bool(_VARIED & {*names, *(text for text in texts if isinstance(text, str))})
-        or any(e.tunes for e in inner),
-    )
-
-
-def _constant(const: Any) -> Tree:
-    if isinstance(const, CodeType):
-        return None
-    if isinstance(const, tuple):
-        return ["tuple", *map(_constant, const)]
-    if isinstance(const, frozenset):
-        return ["frozenset", *sorted(ormsgpack.packb(_constant(each)) for each in const)]
-    return [type(const).__name__, repr(const)]
-
-
-def _is_application(module: ModuleType | None) -> bool:
-    """Whether a module is the user's own, whose code may change from day to day."""
-    if module is None:
-        # Run from a file, without being imported.
-        return True
-    if module.__name__.partition(".")[0] == "optiflow":
-        return False
-    file = getattr(module, "__file__", None)
-    return module.__name__ == "__main__" if file is None else is_users_file(file)
-
-
-@functools.cache
-def _version(module: str | None) -> str:
-    """The version of a library, by the name of one of its modules."""
-    top = (module or "").partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return ".".join(map(str, sys.version_info[:3]))
-    found = getattr(sys.modules.get(top), "__version__", None)
-    if isinstance(found, str):
-        return found
-    try:
-        return version(top.replace("_", "-"))
-    except (PackageNotFoundError, ValueError):
-        return ""

@@ -138,10 +138,12 @@ class CachedNode:
                 with self.cache.flights.leading(call.key, flight):
                     return self._lead_sync(call, work, flight)
             outcome = flight.wait()
-            if outcome == "alone":
+            known = self._decoded(call, outcome) if isinstance(outcome, bytes) else None
+            if known is not None:
+                self.cache.save("merged", known.usages)
+                return known.update
+            if outcome != "failed":
                 break
-            if isinstance(outcome, bytes):
-                return self._merged(call, outcome)
         return self._lead_sync(call, work, None)
 
     def _lead_sync(self, call: _Call, work: Callable[[], Any], flight: Flight | None) -> Any:
@@ -164,10 +166,12 @@ class CachedNode:
                 with self.cache.flights.leading(call.key, flight):
                     return await self._lead_async(call, work, flight)
             outcome = await flight.arrival()
-            if outcome == "alone":
+            known = self._decoded(call, outcome) if isinstance(outcome, bytes) else None
+            if known is not None:
+                self.cache.save("merged", known.usages)
+                return known.update
+            if outcome != "failed":
                 break
-            if isinstance(outcome, bytes):
-                return self._merged(call, outcome)
         return await self._lead_async(call, work, None)
 
     async def _lead_async(self, call: _Call, work: Callable[[], Awaitable[Any]], flight: Flight | None) -> Any:
@@ -220,12 +224,6 @@ class CachedNode:
 
     def _hit(self, known: _Known) -> Any:
         self.cache.save("hits", known.usages)
-        return known.update
-
-    def _merged(self, call: _Call, payload: bytes) -> Any:
-        known = self._decoded(call, payload)
-        assert known is not None, "what this process has just encoded can be decoded"
-        self.cache.save("merged", known.usages)
         return known.update
 
     @contextmanager

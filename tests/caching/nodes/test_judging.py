@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
+import enum
 import logging
 import random
+import threading
 import time
 import uuid
 from typing import Any, TypedDict
@@ -16,11 +19,13 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.types import CachePolicy, Command, Send, interrupt
+from langgraph.types import CachePolicy, Command, Overwrite, Send, interrupt
 from pydantic import BaseModel, field_validator
 
 from optiflow import api
+from optiflow.caching.nodes.judging import _classes
 from optiflow.plan.declare import effects
+from optiflow.plan.graph_plan import GraphPlan
 
 log = logging.getLogger(__name__)
 
@@ -230,6 +235,74 @@ def test_nobody_can_answer_for_what_acts_on_the_run(node: Any, reason: str) -> N
     """Naming such a node does not help."""
     action, why = decided(alone(node), nodes=["node"])["node"]
     assert (action, reason in why) == ("refused", True), why
+
+
+LOCK = threading.Lock()
+
+
+def locks(state: State) -> dict[str, Any]:
+    """Knows of something that can't be compared."""
+    time.sleep(0)
+    return {"b": LOCK is None}
+
+
+def test_code_that_cannot_be_compared_is_left_alone_unless_named() -> None:
+    """Somebody then answers for it."""
+    assert decided(alone(locks))["node"] == ("refused", "it uses a lock, which can't be compared")
+    assert decided(alone(locks), nodes=["node"])["node"][0] == "applied"
+
+
+def test_a_node_that_waits_only_by_its_looks() -> None:
+    """Its code shows that it does not."""
+
+    def helps(state: State) -> dict[str, Any]:
+        return {"b": _plus_one(state["a"])}
+
+    assert "it only computes" in decided(alone(helps))["node"][1]
+
+
+def _plus_one(number: int) -> int:
+    return number + 1
+
+
+class Kind(enum.Enum):
+    """What a held thing is."""
+
+    ONE = 1
+
+
+class Held(BaseModel):
+    """What a state holds in a list."""
+
+    kind: Kind = Kind.ONE
+
+
+@dataclasses.dataclass
+class Unreadable:
+    """A class whose types can't be read."""
+
+    value: NoSuchType  # type: ignore[name-defined]  # noqa: F821
+
+
+class Full(TypedDict, total=False):
+    """A state with classes of the application."""
+
+    a: list[Held | None]
+    b: Unreadable
+
+
+def keeps(state: Full) -> dict[str, Any]:
+    """Returns one of them."""
+    return {"a": [Held()]}
+
+
+def test_what_the_types_of_a_state_name_may_be_kept() -> None:
+    """However deep; what can't be read names nothing more."""
+    builder = alone(keeps, Full)
+    assert set(_classes(GraphPlan.of(builder))) == {Overwrite, Held, Kind, Unreadable}
+    graph = api.compile(builder, {"cache": {"nodes": ["node"]}})
+    assert [graph.invoke({"b": Unreadable(1)})["a"] for _ in range(2)] == [[Held()]] * 2
+    assert graph.run_toggles[0]._kept()["node_hits"] == 1
 
 
 def test_a_node_that_is_named_is_kept_by_all_that_it_is_given() -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+import ormsgpack
 import pytest
 import sqlalchemy as sa
 from langchain_core.language_models import BaseChatModel
@@ -33,6 +34,7 @@ from pydantic import BaseModel
 
 from optiflow import api, log
 from optiflow.caching.backends.base import Limits, open_backend
+from optiflow.caching.entry import sealed
 from optiflow.errors import ConfigurationError
 from optiflow.plan.declare import effects
 
@@ -383,6 +385,21 @@ def test_an_outcome_that_cannot_be_kept_is_worked_out_each_time(cached, chain, f
 # No single flight (7).
 
 
+def test_threads_that_cannot_be_given_the_outcome_work_for_themselves(cached, chain) -> None:
+    """Once they know it."""
+
+    def makes(state: State) -> dict[str, Any]:
+        worked["makes"] += 1
+        time.sleep(0.05)
+        return {"other": object()}
+
+    graph = cached(chain(State, makes), nodes=["makes"])
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: graph.invoke({"question": "q"}), range(3)))
+    assert len({id(result["other"]) for result in results}) == 3
+    assert worked["makes"] == 3
+
+
 async def test_ten_runs_at_once_make_one_runs_calls(cached, chain, figures) -> None:
     """The others wait for the first and get its answer."""
     graph = cached(chain(State, works), nodes=["works"])
@@ -688,6 +705,18 @@ def test_a_corrupted_entry_is_ignored_and_counted(damage: bytes, cached, chain, 
     backend.put(namespace, key, damage)
     assert [graph.invoke({"question": "q"})["answer"] for _ in range(2)] == ["q!"] * 2
     assert figures(graph) == {"misses": 2, "corrupt": 1, "hits": 1}
+
+
+def test_an_entry_of_another_making_is_foreign(cached, chain, figures) -> None:
+    """Sealed, but no value that can be read."""
+    graph = cached(chain(State, sleeps))
+    graph.invoke({"question": "q"})
+    backend = graph.run_toggles[0]._store.backend
+    ((namespace, key),) = backend._entries
+    for payload in (b"\xc1", ormsgpack.packb([ormsgpack.packb(["model", "os:system", [], [], []]), []])):
+        backend.put(namespace, key, sealed(payload, key))
+        assert graph.invoke({"question": "q"})["answer"] == "q!"
+    assert figures(graph) == {"misses": 3, "corrupt": 2}
 
 
 def test_an_entry_of_another_key_is_foreign(cached, chain, figures) -> None:
