@@ -85,7 +85,8 @@ class _Describer:
     def model(self, model: BaseChatModel) -> dict[str, Any]:
         fields = type(model).model_fields
         described = {}
-        for name, value in vars(model).items():
+        # Copied, since another thread may be making the model remember something right now.
+        for name, value in dict(vars(model)).items():
             if value is not None and name in fields and name not in _OBSERVING:
                 described[name] = self._held(value, derived=bool(fields[name].exclude))
         for more in (model.__pydantic_extra__, model.__pydantic_private__):
@@ -142,7 +143,7 @@ def _library(value: Any) -> str:
 
 
 def _client(value: Any) -> Any | None:
-    """The client that a value is, or is a part of, if it is like those of OpenAI and Anthropic, which one tool makes."""
+    """The client that a value is, or is a part of, if it is like those of OpenAI and Anthropic, which are generated."""
     for client in (value, getattr(value, "_client", None)):
         if hasattr(client, "base_url") and hasattr(client, "_custom_headers") and hasattr(client, "_custom_query"):
             return client
@@ -158,7 +159,7 @@ def _account(client: Any) -> dict[str, Any]:
     library = _library(client)
     inner = {library, f"langchain_{library}"}
     described: dict[str, Any] = {"url": str(client.base_url)}
-    for name, held in vars(client).items():
+    for name, held in dict(vars(client)).items():
         is_inner = isinstance(held, type) or _library(held) in inner
         if held is not None and not is_inner and name not in _INCIDENTAL:
             described[name] = SecretStr(held) if isinstance(held, str) else held

@@ -21,7 +21,6 @@ from optiflow.caching.calls.responses import Responses, ResponseStore
 from optiflow.caching.calls.sampling import is_deterministic
 from optiflow.caching.calls.statistics import CallStatistics
 from optiflow.caching.calls.streams import AsyncSharedStream, LostError, SharedStream, Streams
-from optiflow.caching.encoding import UncacheableError
 
 __all__ = ["Merge", "ModelCalls"]
 
@@ -231,7 +230,7 @@ def _on_loop() -> bool:
 def _if_comparable(key: Callable[[], str]) -> str | None:
     try:
         return key()
-    except UncacheableError:
+    except Exception:  # noqa: BLE001 - whatever a model's parts do when they are looked at, the call goes on
         return None
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -173,6 +174,9 @@ class Answering:
     async def until_async(self, condition: Callable[[], bool]) -> None:
         await until_async(condition)
 
+    def allows(self, index: int) -> bool:
+        return self.allowed > index
+
     async def turns(self) -> None:
         """What a network takes at least: turns of the loop, enough for all who are there to get under way."""
         for _ in range(50):
@@ -243,7 +247,7 @@ class Gated(BaseChatModel):
         number, index = self.answering.ask(), 0
         try:
             while True:
-                until(lambda: self.answering.allowed > index)
+                until(partial(self.answering.allows, index))
                 chunk = self.answering.chunk(number, index)
                 if chunk is None:
                     return
@@ -266,7 +270,7 @@ class Gated(BaseChatModel):
         try:
             await self.answering.turns()
             while True:
-                await until_async(lambda: self.answering.allowed > index)
+                await until_async(partial(self.answering.allows, index))
                 chunk = self.answering.chunk(number, index)
                 if chunk is None:
                     return

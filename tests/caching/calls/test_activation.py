@@ -18,6 +18,7 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.tracers._streaming import _V2StreamingCallbackHandler
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from optiflow.caching.calls import CallStatistics, activate
@@ -30,7 +31,7 @@ def waiting() -> int:
     """How many callers wait for the requests of others."""
     calls = _current.get()
     assert calls is not None
-    flights = sum(flight.followers for flight in calls._flights._flights.values())
+    flights = sum(flight.followers for flight in list(calls._flights._flights.values()))
     streams = (*calls._streams._streams.values(), *calls._async_streams._streams.values())
     return flights + sum(stream.readers - 1 for stream in streams)
 
@@ -69,6 +70,7 @@ class Heard(BaseCallbackHandler):
 
 
 async def streamed(model: Any, text: str = "hi", **kwargs: Any) -> list[BaseMessage]:
+    """All chunks of an answer."""
     return [chunk async for chunk in model.astream(text, **kwargs)]
 
 
@@ -97,14 +99,12 @@ async def test_concurrent_equal_calls_are_one_request(provider: Any, kind: str, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_threads_share_a_request(provider: Any, kind: str) -> None:
+def test_threads_share_a_request(provider: Any, answering: Any, kind: str) -> None:
     """So it is in threads."""
     provider.gate.clear()
 
     def release() -> None:
-        until = threading.Event()
-        while waiting() < 19:
-            until.wait(0.001)
+        answering.until(lambda: waiting() == 19)
         provider.gate.set()
 
     with activate("deterministic"):
@@ -256,23 +256,24 @@ async def test_tokens_of_a_graph(provider: Any, kind: str, way: str) -> None:
     assert [text for text, _ in merged["a"]] == [text for text, _ in merged["b"]]
 
 
-async def test_messages_as_protocol_events(answering: Any) -> None:
-    """Handlers of LangChain's newer protocol hear the same events from a call that follows as from one that asks."""
-    from langchain_core.tracers._streaming import _V2StreamingCallbackHandler
+class Events(BaseCallbackHandler, _V2StreamingCallbackHandler):
+    """Hears LangChain's newer protocol."""
 
-    class Events(BaseCallbackHandler, _V2StreamingCallbackHandler):
-        run_inline = True
+    run_inline = True
 
-        def __init__(self) -> None:
-            self.events: list[Any] = []
-            self.tokens: list[str] = []
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.tokens: list[str] = []
 
-        def on_stream_event(self, event: Any, **kwargs: Any) -> None:
-            self.events.append({k: v for k, v in event.items() if k not in ("id", "message_id")})
+    def on_stream_event(self, event: Any, **kwargs: Any) -> None:
+        self.events.append(event["event"])
 
-        def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
-            self.tokens.append(token)
+    def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
+        self.tokens.append(token)
 
+
+async def test_protocol_events(answering: Any) -> None:
+    """Handlers of the newer protocol hear the same events of a call that follows as of one that asks."""
     plain = Events()
     expected = await answering.model().ainvoke("hi", {"callbacks": [plain]})
     heard = [Events() for _ in range(4)]
@@ -293,9 +294,35 @@ async def test_messages_as_protocol_events(answering: Any) -> None:
         assert answering.requests == 3
     assert plain.tokens
     for each in heard:
-        assert len(each.events) == len(plain.events)
+        assert each.events == plain.events
         assert len(each.tokens) == len(plain.tokens)
     assert [len(answer.content) for answer in answers] == [len(expected.content)] * 4
+
+
+async def test_tokens_after_the_last_chunk(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model tells its callbacks at the very end is heard by all too."""
+    cls = type(answering.model())
+    plain, plain_async = cls._stream, cls._astream
+
+    def stream(self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        yield from plain(self, messages, stop, None, **kwargs)
+        run_manager.on_llm_new_token("end")
+
+    async def astream(self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        async for chunk in plain_async(self, messages, stop, None, **kwargs):
+            yield chunk
+        await run_manager.on_llm_new_token("end")
+
+    monkeypatch.setattr(cls, "_stream", stream)
+    monkeypatch.setattr(cls, "_astream", astream)
+    heard = [Events() for _ in range(4)]
+    with activate("deterministic"):
+        model = answering.model()
+        await asyncio.gather(*(model.ainvoke("hi", {"callbacks": [each]}) for each in heard[:2]))
+        for each in heard[2:]:
+            await asyncio.to_thread(model.invoke, "hi", {"callbacks": [each]})
+    assert [each.tokens for each in heard] == [["end"]] * 4
+    assert answering.requests == 3
 
 
 # Who asks, who waits, who fails.
@@ -423,7 +450,6 @@ def test_model_that_asks_a_model(answering: Any) -> None:
     """What a model asks to answer a merged request is not merged itself, so nobody waits for himself."""
 
     class Outer(FakeListChatModel):
-        responses: list[str] = ["a"]
         temperature: float = 0.0
         inner: Any = None
 
@@ -433,7 +459,7 @@ def test_model_that_asks_a_model(answering: Any) -> None:
 
     with activate("deterministic"):
         inner = answering.model()
-        outer = Outer(inner=inner)
+        outer = Outer(responses=["a"], inner=inner)
         assert outer.invoke("hi").content == "answer 2"
 
 

@@ -30,10 +30,12 @@ class Answer(BaseModel):
 
 
 def openai(**settings: Any) -> ChatOpenAI:
+    """A deterministic model of OpenAI."""
     return ChatOpenAI(**{"model": "gpt-4o-mini", "api_key": "k", "temperature": 0, **settings})
 
 
 def anthropic(**settings: Any) -> ChatAnthropic:
+    """A deterministic model of Anthropic."""
     return ChatAnthropic(**{"model": "claude-haiku-4-5", "api_key": "k", "temperature": 0, **settings})
 
 
@@ -46,6 +48,7 @@ def key(
     lasting: bool = False,
     **request: Any,
 ) -> str:
+    """The key of a request."""
     return request_key(model, form, messages or [HumanMessage("a")], stop, request, lasting=lasting)
 
 

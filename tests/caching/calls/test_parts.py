@@ -18,11 +18,13 @@ USAGE = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "input_token_
 
 
 def result(text: str = "a", **more: object) -> Part:
+    """A whole answer."""
     message = AIMessage(text, id="msg_1", usage_metadata=USAGE, additional_kwargs=more)
     return Part(ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": "m"}))
 
 
 def chunk(text: str = "a") -> Part:
+    """A chunk of a stream, with what callbacks were told."""
     made = ChatGenerationChunk(
         message=AIMessageChunk(text, id="chatcmpl-1", tool_call_chunks=[]), generation_info={"finish_reason": "stop"}
     )

@@ -29,14 +29,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
 
 
 async def streamed(model: Any, *args: Any) -> list[Any]:
+    """All chunks of an answer."""
     return [chunk async for chunk in model.astream("hi", *args)]
 
 
 def entries(store: Backend) -> int:
+    """How many answers are kept."""
     return sum(held.entries for held in store.statistics())
 
 
 async def ask(model: Any, way: str) -> list[Any]:
+    """The parts of an answer, asked for in one of four ways."""
     if way == "invoke":
         return [await asyncio.to_thread(model.invoke, "hi")]
     if way == "ainvoke":

@@ -15,10 +15,12 @@ from optiflow.models.offline import OfflineChatModel
 
 
 def openai(**settings: Any) -> ChatOpenAI:
+    """A model of OpenAI."""
     return ChatOpenAI(**{"model": "gpt-4o-mini", "api_key": "k", **settings})
 
 
 def anthropic(**settings: Any) -> ChatAnthropic:
+    """A model of Anthropic."""
     return ChatAnthropic(**{"model": "claude-haiku-4-5", "api_key": "k", **settings})
 
 
@@ -88,7 +90,7 @@ def test_offline_model() -> None:
 def test_class_without_settings_of_its_own(
     parameters: dict[str, Any], request_: dict[str, Any], expected: bool
 ) -> None:
-    """Of a class without a temperature, its identifying parameters tell; what replaces them wins; else it is not known."""
+    """Identifying parameters tell, unless the request replaces them; else it is not known."""
 
     class Unknown(FakeListChatModel):
         @property

@@ -18,6 +18,7 @@ from optiflow.caching.calls.streams import AsyncSharedStream, LostError, SharedS
 
 
 def parts(*failures: BaseException, closed: list[int] | None = None) -> Generator[Part]:
+    """A stream of two parts, or one and a failure."""
     try:
         yield Part(None, [("0", {})])
         for failure in failures:
@@ -31,12 +32,14 @@ def parts(*failures: BaseException, closed: list[int] | None = None) -> Generato
 
 
 async def parts_async(*failures: BaseException) -> AsyncGenerator[Part]:
+    """The same on a loop."""
     for part in parts(*failures):
         await asyncio.sleep(0)
         yield part
 
 
 def names(read: Any) -> list[str]:
+    """What parts say."""
     return [part.tokens[0][0] for part in read]
 
 
@@ -91,6 +94,7 @@ def test_stream_can_be_joined_while_somebody_waits_for_it(answering: Any) -> Non
 
 
 def open_streams() -> list[SharedStream]:
+    """The streams of threads under way."""
     from optiflow.caching.calls.activation import _current
 
     calls = _current.get()
@@ -99,10 +103,12 @@ def open_streams() -> list[SharedStream]:
 
 
 def advancing() -> bool:
+    """Whether somebody waits for a second part."""
     return any(stream._advances and len(stream._parts) == 1 for stream in open_streams())
 
 
 def joined() -> int:
+    """How many read."""
     return sum(stream.readers for stream in open_streams())
 
 
@@ -308,6 +314,7 @@ async def test_failure_in_the_middle_in_a_loop(answering: Any) -> None:
 
 
 async def collect(model: Any) -> list[Any]:
+    """All chunks of an answer."""
     return [chunk async for chunk in model.astream("hi")]
 
 
