@@ -6,7 +6,8 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields
+from dataclasses import fields, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 from langgraph.graph import START
@@ -164,6 +165,7 @@ def toggles_of(opt: Opt) -> tuple[Optimization[Any], ...]:
 
 def rewrite(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> GraphPlan:
     """Let each toggle rewrite the plan in turn; each leaves at least one decision."""
+    plan = replace(plan, arm=_arm(toggles))
     for toggle in toggles:
         decided = len(plan.decisions)
         plan = toggle.rewrite(plan)
@@ -236,7 +238,7 @@ def optimize_fresh(compiled: AnyPregel, toggles: Sequence[Optimization[Any]]) ->
         if any(
             getattr(plan, each.name) is not getattr(rewritten, each.name)
             for each in fields(plan)
-            if each.name != "decisions"
+            if each.name not in ("decisions", "arm")
         ):
             compiled, _ = build(rewritten, ())
     return activated(compiled, toggles)
@@ -259,6 +261,12 @@ def _build() -> Iterator[None]:
 def _is_planned(graph: AnyPregel) -> bool:
     """Whether a compiled graph is what its builder says; one that was changed by hand afterwards is not."""
     return isinstance(graph, CompiledStateGraph) and graph.nodes.keys() - {START} == graph.builder.nodes.keys()
+
+
+def _arm(toggles: Sequence[Optimization[Any]]) -> str:
+    """What tells one set of toggles and options from another."""
+    options = [(toggle.name, toggle.options.model_dump_json()) for toggle in toggles]
+    return sha256(repr(options).encode()).hexdigest()
 
 
 def _undecided(toggle: Optimization[Any]) -> Decision:

@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "bisect": "find the smallest set of toggles to blame, and the rollback that cures it",
+    "cache": "show or empty what is kept from run to run",
     "check": "run baseline and optimized side by side and print the first difference",
     "compare": "compare two records, or the two newest",
     "exec": "run a program with every StateGraph in it optimized",

@@ -23,14 +23,15 @@ ENTRY_POINT_GROUP = "optiflow.optimizations"
 _BUILT_IN = {
     "log_level": "log_level:LogLevel",
     "monitor": "monitor:Monitor",
-    "cache": "cache:Cache",
     "clients": "clients:Clients",
     "limits": "limits:Limits",
     "async": "async_:Async",
+    "cache": "cache:Cache",
     "durability": "durability:Durability",
     "parallel": "parallel:Parallel",
 }
-"""The project's own, in the order in which they rewrite a plan: the schedule last, over what the others left."""
+"""The project's own, in the order in which they rewrite a plan: what changes a node's work first, what may take its
+place next, and the schedule last, over what the others left."""
 
 
 @cache

@@ -35,6 +35,16 @@ class Effects:
     waits: bool = True
     """Whether it may take time for anything but computing; only such a node gains by overlapping with others."""
 
+    speaks: bool = False
+    """Whether it prints or logs: that can be held back until its turn, and is lost where the node does not run."""
+
+    varies: bool = False
+    """Whether it asks the clock or makes a UUID, so that running it twice gives two outcomes."""
+
+    settings: frozenset[str] | None = None
+    """Entries of the run's configuration, and of its ``configurable``, that it reads; ``context`` is the run's context.
+    None: not known, so everything."""
+
     @classmethod
     def declared(cls, reads: frozenset[str] | set[str], writes: frozenset[str] | set[str], reason: str = "") -> Effects:
         """Effects that the author of the node vouches for; nothing outside is touched."""

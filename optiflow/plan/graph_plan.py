@@ -183,6 +183,9 @@ class GraphPlan:
     finishers: tuple[Finisher, ...] = ()
     """What optimizations do to the compiled graph, in order."""
 
+    arm: str = ""
+    """Which toggles with which options rewrite the plan: what is kept from one run to the next is kept by this too."""
+
     compiled: CompiledStateGraph[Any, Any, Any, Any] | None = field(default=None, repr=False)
     """The user's compiled graph, where the plan was made of one: its run-time settings are kept."""
 

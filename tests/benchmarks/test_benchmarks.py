@@ -69,6 +69,15 @@ def test_providers(tmp_path: Path) -> None:
     assert lost == [0.0] * 8
 
 
+def test_node_cache(tmp_path: Path) -> None:
+    """What keeping outcomes costs and gains, once each; that ten runs at once make one run's calls is no timing."""
+    result, printed = _run(tmp_path, "node_cache.py", "--repetitions", "1")
+    names = _names(result)
+    assert all(name in printed for name in names)
+    (calls,) = [figure["value"] for figure in result["figures"] if figure["name"].startswith("calls of 10 identical")]
+    assert calls == 1
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path: Path) -> None:
     """Both arms, whole processes and memory over a few runs of a small input."""

@@ -59,8 +59,8 @@ def test_json_of_an_entrypoint(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["workflow"] == "functional"
     assert [(each["toggle"], each["node"], each["action"]) for each in told["decisions"]] == [
-        ("cache", "*", "applied"),
         ("async", "*", "applied"),
+        ("cache", "*", "applied"),
     ]
     assert "there is no StateGraph to rewrite" in told["decisions"][0]["reason"]
 

@@ -85,7 +85,7 @@ def test_every_command_is_a_module(monkeypatch: pytest.MonkeyPatch, name: str) -
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("comparee", "did you mean 'compare'?"), ("xyz", "known: check, compare, exec, experiment")]
+    ("word", "hint"), [("comparee", "did you mean 'compare'?"), ("xyz", "known: bisect, cache, check, compare")]
 )
 def test_an_unknown_command_names_the_nearest(optiflow: Run, word: str, hint: str) -> None:
     """A word that is no override has to be a command."""

@@ -61,6 +61,20 @@ def test_a_random_graph_streamed(mode: Mode, graph: Graph) -> None:
     check(graph, "all", mode)
 
 
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+@RANDOM
+@given(graph=graphs())
+def test_a_random_graph_whose_nodes_are_known(mode: Mode, graph: Graph) -> None:
+    """The second run of a graph that keeps what its nodes returned is the plain one, errors included."""
+    plain = build(graph, asynchronous=mode == "ainvoke").compile()
+    kept = compile_arm("cache_nodes_auto", build(graph, asynchronous=mode == "ainvoke"), {})
+    runs = [observe(each, copy.deepcopy(INPUT), mode=mode) for each in (plain, kept, kept)]
+    event(f"{min(kept.run_toggles[0]._kept()['node_hits'], 3)} hits")
+    for run in runs[1:]:
+        difference = first_difference(runs[0], run)
+        assert difference is None, difference
+
+
 def test_random_graphs_do_overlap() -> None:
     """Functions made from text are seen through, and declared ones are believed."""
     nodes = tuple(Node(("last_a",), ("last_b",), 1, kind, fails=False) for kind in ("source", "source", "declared"))

@@ -13,6 +13,8 @@ from optiflow.optimizations.base import Decision, Optimization
 class Plan:
     """A plan that holds decisions and nothing else."""
 
+    arm = ""
+
     def __init__(self, *decisions: Decision) -> None:
         self.decisions = decisions
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 import yaml
+from langgraph.graph import START, StateGraph
 from pydantic import ValidationError
 
-from optiflow import log
+from optiflow import api, log
+from optiflow.clock import RealClock
+from optiflow.models.offline import OfflineChatModel
 from optiflow.optimizations.async_ import Async, AsyncOptions
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.cache import Cache, CacheOptions
+from optiflow.plan.graph_plan import GraphPlan
 from optiflow.tokens import count_tokens, count_tokens_async, tokenizer_cache
 
 AskToggle = Callable[[Optimization[Any]], Decision]
@@ -36,7 +41,20 @@ def test_the_configuration_holds_every_option_with_its_default() -> None:
     assert yaml.safe_load(CONFIGURED.read_text(encoding="utf-8")) == {"cache": CacheOptions().model_dump()}
 
 
-@pytest.mark.parametrize("wrong", [{"max_entries": 0}, {"max_characters": 0}, {"size": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_entries": 0},
+        {"max_characters": 0},
+        {"size": 1},
+        {"nodes": "some"},
+        {"merge_calls": "maybe"},
+        {"max_mb": 0},
+        {"max_age_s": 0},
+        {"backend": "redis"},
+        {"backend": "memory", "url": "sqlite:///x"},
+    ],
+)
 def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
     """Values out of range and unknown keys are errors."""
     with pytest.raises(ValidationError):
@@ -99,3 +117,58 @@ def test_attached_it_writes_no_lines(lines: io.StringIO, monkeypatch: pytest.Mon
         assert [count_tokens("hello world", "gpt-4o") for _ in range(3)] == [2, 2, 2]
     assert len(encoded) == 1
     assert lines.getvalue() == ""
+
+
+class State(TypedDict, total=False):
+    """A question and its answer."""
+
+    question: str
+    answer: str
+
+
+def waits(state: State) -> dict[str, str]:
+    """A node that is worth keeping."""
+    time.sleep(0.001)
+    return {"answer": state["question"] + "!"}
+
+
+def test_statistics_are_those_of_one_run() -> None:
+    """Though what is kept outlives it; nothing is told of what is off."""
+    cache = Cache(CacheOptions(nodes="auto"))
+    builder = StateGraph(State).add_node("waits", waits).add_edge(START, "waits")
+    graph, _ = api.build(GraphPlan.of(builder), [cache])
+    seen = []
+    for _ in range(2):
+        with cache.activate() as statistics:
+            graph.invoke({"question": "q"})
+        seen.append({name: figure for name, figure in statistics().items() if name.startswith("node_") and figure})
+    assert seen == [{"node_misses": 1}, {"node_hits": 1}]
+    assert {"node_merged", "node_uncacheable", "node_corrupt", "tokens_saved", "usd_saved", "backend_errors"} <= (
+        statistics().keys()
+    )
+    with Cache(CacheOptions()).activate() as statistics:
+        assert not [name for name in statistics() if name.startswith(("node_", "calls_", "backend_"))]
+
+
+def test_model_calls_are_merged_and_kept_where_asked_to(tmp_path: Path) -> None:
+    """Both are held around the run, counted beside the nodes, and apart for each arm."""
+    url = f"sqlite:///{tmp_path / 'c.sqlite'}"
+    options = CacheOptions(merge_calls="deterministic", responses=True, backend="sqlite", url=url)
+    model = OfflineChatModel(clock=RealClock())
+    builder = StateGraph(State).add_node("waits", waits).add_edge(START, "waits")
+    figures = []
+    for beside in ([], [], [Async(AsyncOptions())]):
+        cache = Cache(options)
+        (decision, *_) = api.decisions_of(builder, [cache, *beside])
+        with cache.activate() as statistics:
+            model.invoke("Say something.")
+        figures.append((statistics()["calls_hits"], statistics()["calls_misses"], statistics()["tokens_saved"] > 0))
+        assert statistics()["backend_errors"] == 0
+        cache._store.backend.close()
+    assert figures == [(0, 1, False), (1, 0, True), (0, 1, False)]
+    assert decision.reason == (
+        "token counts are remembered within the run; equal deterministic model calls in progress are one; "
+        "answers of models are kept in sqlite"
+    )
+    (merges, *_) = api.decisions_of(builder, [Cache(CacheOptions(merge_calls="all"))])
+    assert merges.reason.endswith("equal model calls in progress are one")

@@ -202,7 +202,7 @@ class Calls(Objects):
         if is_print(obj) and "file" not in arguments.named and not arguments.more:
             # Held back until the node's turn; what is printed is rendered at once, as by `str`.
             self.call_object(str, replace(arguments, named={}), frame, node)
-            self.findings.varies = True
+            self.findings.speaks = True
             return known(None)
         if is_outside(obj):
             self._absorb_state(arguments, frame, node)
@@ -246,7 +246,7 @@ class Calls(Objects):
         owner, function = obj.__self__, obj.__func__
         name = getattr(function, "__name__", "")
         if runnables.is_logger(owner):
-            self.findings.varies = True
+            self.findings.speaks = True
             self._absorb_state(arguments, frame, node)
             return known(None)
         if runnables.is_other_logger(owner):
@@ -292,11 +292,17 @@ class Calls(Objects):
         raise UnknownCodeError(_at(frame, node, f"makes a {cls.__qualname__}, which is not known"))
 
     def _absorb_state(self, arguments: Arguments, frame: Any, node: Any) -> None:
+        self._absorb_input(arguments, frame, node)
+        if any(value.kind == "config" for value in arguments.all):
+            self.findings.configure(None)
+
+    def _absorb_input(self, arguments: Arguments, frame: Any, node: Any) -> None:
         if arguments.has_state:
             self.findings.read_whole(_at(frame, node, ast.unparse(node)[:60] if node is not None else "a call"))
 
     def _hand_over(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        self._absorb_state(arguments, frame, node)
+        # What a model makes of the run's configuration is the same for every node that asks it.
+        self._absorb_input(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
 
     def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:

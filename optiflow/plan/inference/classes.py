@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.schema import hidden_readers
 
-__all__ = ["changing_attributes", "filled_fields", "is_message", "is_plain", "is_users", "only_stores"]
+__all__ = ["changing_attributes", "filled_fields", "is_message", "is_plain", "is_users", "is_users_file", "only_stores"]
 
 _HARMLESS = (
     str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset, range, enum.Enum, type, type(None),
@@ -31,9 +31,12 @@ _LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"
 
 def is_users(function: Any) -> bool:
     """Whether a function is the application's own, not a library's."""
-    if not isinstance(function, FunctionType):
-        return False
-    file = function.__code__.co_filename
+    return isinstance(function, FunctionType) and is_users_file(function.__code__.co_filename)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_users_file(file: str) -> bool:
+    """Whether a source file is the application's own, not a library's."""
     return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
 
 

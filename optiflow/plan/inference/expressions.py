@@ -76,6 +76,8 @@ class Expressions(ABC):
         if value.kind == "state":
             self.findings.read_whole(f"{self.place(node)} {ast.unparse(node)}")
             return DATA
+        if value.kind == "config":
+            self.findings.configure(None)
         return value
 
     def operate(self, value: Value, methods: tuple[str, ...], node: ast.AST) -> None:
@@ -172,6 +174,8 @@ class Expressions(ABC):
             elif not isinstance(op, ast.Is | ast.IsNot):
                 self.operate(left, COMPARISON, node)
                 self.operate(right, COMPARISON, node)
+            if "config" in (left.kind, right.kind) and not isinstance(op, ast.Is | ast.IsNot):
+                self.findings.configure(left.texts if isinstance(op, ast.In | ast.NotIn) else None)
             if right.kind == "state" and isinstance(op, ast.In | ast.NotIn) and left.texts is not None:
                 self.findings.read(*left.texts)
             elif "state" in (left.kind, right.kind) and not isinstance(op, ast.Is | ast.IsNot):
@@ -263,6 +267,8 @@ class Expressions(ABC):
         if value.kind == "state":
             self.findings.read_whole(f"{self.place(node)} {ast.unparse(node)}")
             return Value("data", typ=str)
+        if value.kind == "config":
+            self.findings.configure(None)
         if value.kind == "object" and isinstance(value.obj, tuple | list | frozenset | set | dict):
             texts = [item for item in value.obj if isinstance(item, str)]
             if len(texts) == len(value.obj):

@@ -40,7 +40,13 @@ class Findings:
     """What the node touches."""
 
     varies: bool = False
-    """Whether calling the code twice is not calling it once: it asks the clock, makes a UUID, prints or logs."""
+    """Whether the code asks the clock or makes a UUID, so that calling it twice gives two outcomes."""
+
+    speaks: bool = False
+    """Whether the code prints or logs."""
+
+    settings: set[str] | None = field(default_factory=set)
+    """Entries of the run's configuration that are read; None: any."""
 
     waits: bool = False
     """Whether the node waits for anything: a model, a timer, another task."""
@@ -53,6 +59,10 @@ class Findings:
         """The node reads, or may read, every key."""
         self.whole = self.whole or f"{why} reads the whole state"
         self.reads |= self.state.keys
+
+    def configure(self, names: frozenset[str] | None) -> None:
+        """The code reads these entries of the run's configuration; None: any."""
+        self.settings = None if names is None or self.settings is None else self.settings | names
 
     def touch(self, what: str) -> None:
         """The node touches the world outside the state."""

@@ -55,7 +55,17 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
     if writes is None:
         reason = findings.outside or "which keys it writes is not known"
     outside = findings.outside is not None
-    return Effects(frozenset(findings.reads), writes, outside, "inferred", reason, findings.waits or outside)
+    return Effects(
+        reads=frozenset(findings.reads),
+        writes=writes,
+        touches_outside=outside,
+        source="inferred",
+        reason=reason,
+        waits=findings.waits or outside,
+        speaks=findings.speaks,
+        varies=findings.varies,
+        settings=None if findings.settings is None else frozenset(findings.settings),
+    )
 
 
 def is_pure_function(function: Any, *types: Any) -> bool:
@@ -65,7 +75,7 @@ def is_pure_function(function: Any, *types: Any) -> bool:
         Analysis(findings).call_object(function, Arguments(tuple(data(typ) for typ in types), {}), None, None)
     except UnknownCodeError:
         return False
-    return not (findings.outside or findings.varies or findings.waits)
+    return not (findings.outside or findings.varies or findings.speaks or findings.waits)
 
 
 def may_wait(runnable: Any) -> bool:

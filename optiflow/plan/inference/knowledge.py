@@ -253,6 +253,13 @@ def is_outside(obj: Any) -> bool:
     )
 
 
+_MOMENTS = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7", "getnode"})
+"""Functions of ``datetime`` and ``uuid`` that give something else each time."""
+
+
 def varies(obj: Any) -> bool:
     """Whether a pure function gives something else each time, so that calling it twice is not calling it once."""
-    return qualified(obj)[0] in ("time", "uuid", "datetime", "_datetime", "_io")
+    module, name = qualified(obj)
+    if module in ("datetime", "_datetime", "uuid"):
+        return name.rpartition(".")[2] in _MOMENTS
+    return (module == "time" and name != "sleep") or module == "_io"

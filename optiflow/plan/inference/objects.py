@@ -92,6 +92,7 @@ class Objects:
             return self._state_attribute(name, frame, node)
         if owner.kind == "config":
             if name in ("context", "configurable"):
+                self.findings.configure(frozenset({name}))
                 return data() if name == "context" else CONFIG
             self.findings.touch(f"{frame.place(node)} .{name} of the run")
             return DATA
@@ -138,6 +139,7 @@ class Objects:
 
     def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""
+        self.findings.configure(key.texts)
         if key.texts is None:
             return CONFIG
         for name in key.texts:

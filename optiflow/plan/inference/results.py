@@ -10,7 +10,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import Runnable
 
 from optiflow.plan.inference.knowledge import MAKERS, Plain, pure_methods, qualified
-from optiflow.plan.inference.values import Value, built, data, fresh, model, plain_class, value_of
+from optiflow.plan.inference.values import CONFIG, Value, built, data, fresh, model, plain_class, value_of
 
 __all__ = ["of_method", "of_pure"]
 
@@ -48,6 +48,8 @@ def of_pure(obj: Any, values: Sequence[Value], named: Sequence[str]) -> Value:
     if obj in MAKERS:
         return fresh(MAKERS[obj])
     module, name = qualified(obj)
+    if (module, name) == ("langgraph.config", "get_config"):
+        return CONFIG
     if module == "re" and name in ("sub", "escape"):
         return fresh(str)
     if module in ("_hashlib", "hashlib"):

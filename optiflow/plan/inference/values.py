@@ -140,6 +140,8 @@ def join(one: Value | None, other: Value) -> Value:
         return one
     if "state" in (one.kind, other.kind):
         return STATE
+    if "config" in (one.kind, other.kind):
+        return CONFIG
     shapes = one.shapes | other.shapes
     if not (one.shapes and other.shapes):
         # What is no dict of our own may yet be the same dict as one of ours.

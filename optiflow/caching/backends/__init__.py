@@ -1,0 +1,1 @@
+"""Where cached outcomes are kept: memory, SQLite, PostgreSQL, Redis, behind one small interface."""
