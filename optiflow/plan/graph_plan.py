@@ -183,6 +183,9 @@ class GraphPlan:
     finishers: tuple[Finisher, ...] = ()
     """What optimizations do to the compiled graph, in order."""
 
+    taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What recorded runs say of conditional edges: source -> target -> how often it came next."""
+
     compiled: CompiledStateGraph[Any, Any, Any, Any] | None = field(default=None, repr=False)
     """The user's compiled graph, where the plan was made of one: its run-time settings are kept."""
 
