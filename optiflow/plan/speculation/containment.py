@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -53,8 +54,8 @@ def contained(task: PregelExecutableTask, output: Withheld) -> PregelExecutableT
     runtime = task.config[CONF].get(CONFIG_KEY_RUNTIME)
     if isinstance(runtime, Runtime):
         known = {field.name: getattr(runtime, field.name) for field in fields(runtime)}
-        writer = runtime.stream_writer
-        known["stream_writer"] = lambda chunk: output.add(partial(writer, chunk))
+        # The writer asks its context for the node that writes.
+        known["stream_writer"] = lambda chunk: output.add(partial(copy_context().run, runtime.stream_writer, chunk))
         known["store"] = None if runtime.store is None else _OutOfReach()
         configurable[CONFIG_KEY_RUNTIME] = _ContainedRuntime(**known)
     return replace(task, config=patch_config(task.config, callbacks=billed, configurable=configurable))

@@ -10,19 +10,28 @@ from langgraph.graph.state import CompiledStateGraph
 
 from optiflow import api
 from optiflow.optimizations.base import Decision
-from optiflow.optimizations.registry import available
+from optiflow.optimizations.registry import available, preset
 
-__all__ = ["ARMS", "build", "decisions"]
+__all__ = ["ARMS", "BESIDE_ALL", "SPECULATING", "build", "decisions"]
 
-ARMS: tuple[str, ...] = ("none", *available(), "safe", "all")
+SPECULATING = "speculate, always"
+"""The arm in which branches start early at once; by itself the toggle would first have to learn."""
+
+BESIDE_ALL = "all and speculate, always"
+"""The same beside every other toggle; no part of the cross."""
+
+_SPECULATING: Mapping[str, Mapping[str, Any]] = {"speculate": {"branch": "last"}}
+_WITH_OPTIONS = {SPECULATING: _SPECULATING, BESIDE_ALL: {**preset("all"), **_SPECULATING}}
+
+ARMS: tuple[str, ...] = ("none", *available(), SPECULATING, "safe", "all")
 """A toggle joins by being registered."""
 
 
 def build(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> CompiledStateGraph:
     """Compile a graph as one arm does."""
-    return api.compile(builder, arm, **options)
+    return api.compile(builder, _WITH_OPTIONS.get(arm, arm), **options)
 
 
 def decisions(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> tuple[Decision, ...]:
     """What the toggles of one arm decide about a graph."""
-    return api.explain(builder.compile(**options), arm)
+    return api.explain(builder.compile(**options), _WITH_OPTIONS.get(arm, arm))
