@@ -44,9 +44,13 @@ def speculate(
     Raises:
         ConfigurationError: The policy names a router or a branch that the graph does not have.
     """
-    if isinstance(policy, Named) and not prefix:
-        _check(policy.targets, dict(_routers(plan)))
     decisions: list[Decision] = []
+    if not prefix:
+        routers = dict(_routers(plan))
+        if isinstance(policy, Named):
+            _check(policy.targets, routers)
+        if not routers:
+            return plan.decide(Decision(toggle, "*", "refused", "no node of this graph has a router behind it"))
     for name, node in plan.nodes.items():
         sub = plan.subplan(name)
         if sub is not None:
@@ -61,14 +65,14 @@ def speculate(
     why = why_not_at_all(plan)
     if why is None and not is_known_langchain():
         why = "this version of LangChain tells callback handlers in a way that is not known"
-    routers: dict[str, tuple[str, ...]] = {}
+    early: dict[str, tuple[str, ...]] = {}
     for name, ends in _own_routers(plan).items():
         judged = _Judged(plan, name, ends, policy, prefix)
         refusal = why or judged.refusal
         branches = {} if refusal else judged.branches
         open_to = tuple(target for target, (fits, _) in branches.items() if fits)
         if open_to:
-            routers[name] = open_to
+            early[name] = open_to
             told = Decision(toggle, prefix + name, "applied", f"while it runs, a branch may start: {quoted(open_to)}")
         else:
             told = Decision(toggle, prefix + name, "refused", refusal or "none of its branches may start early")
@@ -77,8 +81,8 @@ def speculate(
             Decision(toggle, f"{prefix}{name} -> {target}", "applied" if fits else "refused", reason)
             for target, (fits, reason) in branches.items()
         ]
-    if routers:
-        plan = plan.with_finisher(_branches(plan, routers, policy, max_wasted_tokens))
+    if early:
+        plan = plan.with_finisher(_branches(plan, early, policy, max_wasted_tokens))
     return plan.decide(*decisions)
 
 
