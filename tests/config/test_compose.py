@@ -11,6 +11,7 @@ from optiflow.config.compose import compose, validate
 from optiflow.config.files import conf_dir, options_of
 from optiflow.config.models import RunConfig
 from optiflow.errors import ConfigurationError
+from optiflow.optimizations.registry import available
 
 
 def test_the_plain_configuration_is_the_baseline() -> None:
@@ -31,7 +32,7 @@ def test_a_rollback_turns_its_toggles_off(preset: str) -> None:
 
 def test_every_toggle_has_its_rollback() -> None:
     """A toggle without a rollback preset could not be rolled back by name."""
-    assert {name.removeprefix("no_") for name in options_of("rollback")} - {"all"} == set(compose(["+opt=all"]).opt)
+    assert {name.removeprefix("no_") for name in options_of("rollback")} - {"all"} == set(available())
 
 
 @pytest.mark.parametrize(

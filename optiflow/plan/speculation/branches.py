@@ -65,11 +65,13 @@ class Branches(Schedule):
 class _Guess(Early):
     """A branch that was started before its router has decided."""
 
-    def __init__(self, early: tuple[int, PregelExecutableTask, Mapping[str, Any], Guard | None], tally: Tally) -> None:
+    def __init__(
+        self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None, tally: Tally
+    ) -> None:
         self.withheld = Withheld(Bill())
         self._tally = tally
-        step, task, seen, guard = early
         super().__init__(step, contained(task, self.withheld), seen, guard, self.withheld)
+        tally.started(self.withheld.bill)
 
     def spoil(self) -> None:
         super().spoil()
@@ -121,9 +123,7 @@ class Speculation(Lookahead):
 
     def early(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> Early:
         """Work that is about to start, contained."""
-        guess = _Guess((step, task, seen, guard), self._tally)
-        self._tally.started(guess.withheld.bill)
-        return guess
+        return _Guess(step, task, seen, guard, self._tally)
 
     def _launch(self, turn: Turn) -> None:
         if self._guesses.get(turn.name) is not None and self._may_start(turn):
