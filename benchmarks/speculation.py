@@ -22,8 +22,6 @@ from optiflow import api
 from optiflow.optimizations.speculate import Speculate, SpeculateOptions
 from optiflow.plan.graph_plan import GraphPlan
 
-WAIT = 1.0
-"""Seconds of every model call."""
 TOKENS = (30, 70)
 """What every model call reports: of its prompt, of its answer."""
 ROUNDS = 50
@@ -42,6 +40,8 @@ class State(TypedDict, total=False):
 class SlowModel(BaseChatModel):
     """Says what it was asked, after a while."""
 
+    wait_s: float = 1.0
+
     @property
     def _llm_type(self) -> str:
         return "slow"
@@ -52,11 +52,11 @@ class SlowModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(messages[-1].text, usage_metadata=usage))])
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **settings: Any) -> ChatResult:
-        time.sleep(WAIT)
+        time.sleep(self.wait_s)
         return self._answer(messages)
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **settings: Any) -> ChatResult:
-        await asyncio.sleep(WAIT)
+        await asyncio.sleep(self.wait_s)
         return self._answer(messages)
 
 
@@ -154,7 +154,10 @@ def refused(repetitions: int) -> list[Figure]:
         return "tick" if state["rounds"] < ROUNDS else "long"
 
     figures = []
-    for name, last in (("all is refused", lambda state: {}), ("branches are only watched", short)):
+    for name, last, limit in (
+        ("all is refused", lambda state: {}, "<= 1.05"),
+        ("branches are only watched", short, ""),
+    ):
         builder: StateGraph[Any] = StateGraph(State)
         builder.add_node("tick", tick)
         builder.add_node("long", last)
@@ -173,14 +176,19 @@ def refused(repetitions: int) -> list[Figure]:
         arms = {"plain": loop(builder.compile()), "speculate": loop(api.compile(builder, "speculate"))}
         samples = interleave(arms, repetitions * 10)
         ratio = ratio_interval(samples["speculate"], samples["plain"])
-        figures.append(Figure(f"{ROUNDS} rounds in which {name}: time over plain", "x", ratio, "<= 1.05"))
+        figures.append(Figure(f"{ROUNDS} rounds in which {name}: time over plain", "x", ratio, limit))
     return figures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and write the figures."""
-    options = options_parser(__doc__, repetitions=7).parse_args(argv)
-    publish([*guesses(options.repetitions), *refused(options.repetitions)], options, call_s=WAIT, tokens=TOKENS)
+    parser = options_parser(__doc__, repetitions=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of every model call (default: %(default)s)")
+    options = parser.parse_args(argv)
+    MODEL.wait_s = options.seconds
+    publish(
+        [*guesses(options.repetitions), *refused(options.repetitions)], options, call_s=options.seconds, tokens=TOKENS
+    )
 
 
 if __name__ == "__main__":

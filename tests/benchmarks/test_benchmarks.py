@@ -77,7 +77,7 @@ def test_real_time(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_speculation(tmp_path: Path) -> None:
     """Right and wrong guesses in either kind of run, and what they waste."""
-    result, printed = _run(tmp_path, "speculation.py", "--repetitions", "1")
+    result, printed = _run(tmp_path, "speculation.py", "--repetitions", "1", "--seconds", "0.05")
     wasted = {figure["name"]: figure["value"] for figure in result["figures"] if "wasted" in figure["name"]}
     for form in ("async", "sync"):
         assert wasted[f"the guess is right, {form}: tokens wasted"] == 0
