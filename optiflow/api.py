@@ -18,7 +18,7 @@ from optiflow.activation import AnyPregel, activated, run_level
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import preset, resolve
 from optiflow.plan.graph_plan import GraphPlan
-from optiflow.plan.observation.evidence import Evidence, Recorded, evidence, refuted
+from optiflow.plan.observation.evidence import Evidence, Recorded, evidence, informed
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def decisions_of(
     if isinstance(graph, Pregel) and not _is_planned(graph):
         return tuple(unplanned(toggle) for toggle in toggles)
     plan = GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects)
-    return rewrite(refuted(plan, recorded) if recorded else plan, toggles).decisions
+    return rewrite(informed(plan, recorded), toggles).decisions
 
 
 def evidence_of(

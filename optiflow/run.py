@@ -26,7 +26,7 @@ from optiflow.monitor.observation import NodeSpan, provider_seconds, provider_to
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
-from optiflow.plan.observation.evidence import Recorded, refuted
+from optiflow.plan.observation.evidence import Recorded, informed
 from optiflow.plan.observation.outside import ModelCallWatch
 from optiflow.plan.observation.watching import Watcher, watched
 from optiflow.quality.measure import measure
@@ -134,7 +134,7 @@ def optimized_graph(
     if plan is not None:
         if watcher is not None:
             plan = watched(plan, watcher)
-        return build(refuted(plan, job.recorded) if job.recorded else plan, job.toggles)
+        return build(informed(plan, job.recorded), job.toggles)
     assert isinstance(job.workflow, GraphWorkflow), "a declared workflow always has a plan"
     return own_graph(job.workflow, checkpointer), tuple(map(unplanned, job.toggles))
 
@@ -246,7 +246,7 @@ class _Attempt:
                 provider_total_s=provider_total_seconds(calls),
                 cpu_s=self._cpu_s,
             ),
-            "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion),
+            "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion, wasted=self._wasted()),
             "model_calls": calls,
             "nodes": self.observed.nodes,
             "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
@@ -260,6 +260,9 @@ class _Attempt:
         if self._final is not None:
             results |= self._outcome(self._final)
         return record.evolve(**results, **changes)
+
+    def _wasted(self) -> int:
+        return sum(int(of_toggle.get("tokens_wasted", 0)) for of_toggle in self._statistics.values())
 
     def _outcome(self, final: Any) -> dict[str, Any]:
         workflow = self._job.workflow

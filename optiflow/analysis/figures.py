@@ -46,6 +46,8 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
         "peak_rss_mb": record.memory.peak_rss_mb,
         "success_rate": _success_rate(record.nodes),
     }
+    if record.tokens.wasted:
+        named["tokens_wasted"] = record.tokens.wasted
     if record.memory.peak_traced_mb is not None:
         named["peak_traced_mb"] = record.memory.peak_traced_mb
     if record.quality is not None:

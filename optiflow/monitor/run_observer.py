@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -16,10 +18,12 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from optiflow.monitor.observation import ModelCall, NodeSpan
 
-__all__ = ["NodeListener", "RunObserver"]
+__all__ = ["NodeListener", "RunObserver", "tokens_of"]
 
 NodeListener = Callable[[Literal["start", "end"], str], None]
 """Told of a node's start and end with its dotted path, on the thread where it happens."""
+
+_moments: ContextVar[Mapping[RunObserver, float]] = ContextVar("optiflow_moments", default={})  # noqa: B039 - never changed in place
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,21 @@ class RunObserver(BaseCallbackHandler):
 
     def elapsed(self) -> float:
         """Seconds since the run started."""
-        return self._now() - self._origin
+        moment = _moments.get().get(self)
+        return self._now() - self._origin if moment is None else moment
+
+    @contextmanager
+    def at(self, moment: float) -> Iterator[None]:
+        """What is told in the block happened earlier, and is told now.
+
+        Args:
+            moment: When it happened, as `elapsed` said then.
+        """
+        token = _moments.set({**_moments.get(), self: moment})
+        try:
+            yield
+        finally:
+            _moments.reset(token)
 
     def finish(self) -> None:
         """Close what is still open, as it is after an interruption, with the error ``unfinished``."""
@@ -153,7 +171,7 @@ class RunObserver(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a model call."""
-        self._end_call(run_id, _tokens(response), None)
+        self._end_call(run_id, tokens_of(response), None)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a model call, with the error."""
@@ -217,7 +235,8 @@ def _model_name(serialized: Mapping[str, Any], metadata: Mapping[str, Any], para
     return next((str(name) for name in candidates if name), "unknown")
 
 
-def _tokens(response: LLMResult) -> tuple[int, int]:
+def tokens_of(response: LLMResult) -> tuple[int, int]:
+    """Tokens of the prompt and of the answer, as the provider reported them; zero where it did not."""
     for generations in response.generations:
         for generation in generations:
             if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):

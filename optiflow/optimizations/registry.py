@@ -28,6 +28,7 @@ _BUILT_IN = {
     "async": "async_:Async",
     "cache": "cache:Cache",
     "durability": "durability:Durability",
+    "speculate": "speculate:Speculate",
     "parallel": "parallel:Parallel",
 }
 """The project's own, in the order in which they rewrite a plan: what changes a node's work first, what may take its

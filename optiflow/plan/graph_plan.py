@@ -186,6 +186,9 @@ class GraphPlan:
     arm: str = ""
     """Which toggles with which options rewrite the plan: what is kept from one run to the next is kept by this too."""
 
+    taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What recorded runs say of conditional edges: source -> target -> how often it came next."""
+
     compiled: CompiledStateGraph[Any, Any, Any, Any] | None = field(default=None, repr=False)
     """The user's compiled graph, where the plan was made of one: its run-time settings are kept."""
 

@@ -68,6 +68,9 @@ class Tokens(Part):
     total: int
     """Both."""
 
+    wasted: int = 0
+    """What toggles spent besides, on calls whose answers were thrown away; not part of the total, but of the bill."""
+
 
 class Memory(Part):
     """Memory at its peak, in MB of 10^6 bytes."""

@@ -32,6 +32,7 @@ _ROWS = {
     "tokens": "tokens",
     "prompt_tokens": "  prompt",
     "completion_tokens": "  completion",
+    "tokens_wasted": "  and wasted besides",
     "model_calls": "model calls",
     "grade": "grade",
     "score": "  score",

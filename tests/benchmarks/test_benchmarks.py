@@ -106,6 +106,17 @@ def test_real_time(tmp_path: Path) -> None:
     assert "| `+opt=all` | real |" in printed
 
 
+@pytest.mark.slow
+def test_speculation(tmp_path: Path) -> None:
+    """Right and wrong guesses in either kind of run, and what they waste."""
+    result, printed = _run(tmp_path, "speculation.py", "--repetitions", "1", "--seconds", "0.05")
+    wasted = {figure["name"]: figure["value"] for figure in result["figures"] if "wasted" in figure["name"]}
+    for form in ("async", "sync"):
+        assert wasted[f"the guess is right, {form}: tokens wasted"] == 0
+        assert wasted[f"the guess is wrong, {form}: tokens wasted"] == sum(result["tokens"])
+    assert all(name in printed for name in _names(result))
+
+
 def test_a_run_that_fails_is_told(tmp_path: Path) -> None:
     """A wrong override ends the benchmark with what the run said."""
     done = subprocess.run(

@@ -6,7 +6,7 @@ import functools
 import itertools
 import linecache
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from optiflow.plan.declare import effects
 
-__all__ = ["INPUT", "Graph", "Node", "build", "graphs"]
+__all__ = ["INPUT", "Graph", "Node", "build", "function_of", "graphs"]
 
 
 def _longest(old: str, new: str) -> str:
@@ -158,15 +158,26 @@ def _function(name: str, node: Node, asynchronous: bool) -> Callable[..., Any]:
     lines.append(f"    digest = hex(zlib.crc32(repr([{', '.join([repr(name), *reads])}]).encode()))")
     update = ", ".join(f"{key!r}: {_WRITTEN.get(key, 'digest').replace('NAME', repr(name))}" for key in node.writes)
     lines.append(f"    return {{{update}}}")
-    source = "\n".join(lines) + "\n"
-    filename = f"<random graph {next(_file_numbers)}>"
-    names: dict[str, Any] = {}
-    exec(compile(f"import asyncio, time, zlib\n{source}", filename, "exec", dont_inherit=True), names)
-    if node.kind != "opaque":
-        text = ["import asyncio, time, zlib\n", *source.splitlines(keepends=True)]
-        linecache.cache[filename] = (len(source), None, text, filename)
-    function: Callable[..., Any] = names[name]
+    function = function_of(name, lines, readable=node.kind != "opaque")
     if node.kind in ("declared", "lying"):
         known = node.reads if node.kind == "declared" else node.reads[: len(node.reads) // 2]
         function = effects(reads=known, writes=node.writes)(function)
+    return function
+
+
+def function_of(name: str, lines: Sequence[str], *, readable: bool = True, **names: Any) -> Callable[..., Any]:
+    """A function made from its lines.
+
+    Args:
+        name: Its name.
+        lines: Its source.
+        readable: Whether the source can be found, as that of a function in a file can.
+        names: What the source refers to, besides a few modules.
+    """
+    source = "import asyncio, time, zlib\n" + "\n".join(lines) + "\n"
+    filename = f"<random graph {next(_file_numbers)}>"
+    exec(compile(source, filename, "exec", dont_inherit=True), names)
+    if readable:
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    function: Callable[..., Any] = names[name]
     return function

@@ -147,3 +147,46 @@ def _without_observed(record: RunRecord) -> dict[str, object]:
     payload = json.loads(record.model_dump_json())
     del payload["observed"]
     return dict(payload)
+
+
+ROUTED = """
+import time
+from typing import TypedDict
+from langgraph.graph import END, START, StateGraph
+
+class State(TypedDict, total=False):
+    a: int
+    b: int
+    c: int
+
+def decide(state):
+    time.sleep(0.01)
+    return {"b": state["a"]}
+
+def likely(state):
+    time.sleep(0.01)
+    return {"c": state["a"] + 1}
+
+builder = StateGraph(State)
+builder.add_node(decide)
+builder.add_node(likely)
+builder.add_edge(START, "decide")
+builder.add_conditional_edges("decide", lambda state: "likely" if state["b"] else END, ["likely", END])
+"""
+
+
+def test_branches_that_recorded_runs_took_are_expected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """After five decisions on record; those that ended the graph count against the branch."""
+    (tmp_path / "watched_graph.py").write_text(ROUTED)
+    for a in (0, 1, 2, 3):
+        _run(f"workflow.input={{a: {a}}}")
+    # The baseline of this input is the fifth.
+    outcome = _run("workflow.input={a: 5}", "+opt=speculate")
+    assert outcome.verdict.outputs_equal is True
+    assert outcome.record.statistics["speculate"]["right"] == 1
+    outcome = _run("workflow.input={a: 0}", "+opt=speculate")
+    assert outcome.verdict.outputs_equal is True
+    assert (outcome.figures["speculate.wrong"], outcome.record.tokens.wasted) == (1, 0)
+    capsys.readouterr()
+    assert explain([*WORKFLOW, "+opt=speculate"]) == 0
+    assert "so far 5 of 7" in " ".join(capsys.readouterr().out.split())

@@ -342,3 +342,11 @@ def test_many_threads():
         for future in [pool.submit(work) for _ in range(8)]:
             future.result()
     assert len(observer.model_calls) == 400
+
+
+def test_what_is_told_late_happened_when_it_did():
+    """In the block the time is the one that is given, for this observer alone."""
+    observer, other = RunObserver(Ticks()), RunObserver(Ticks())
+    with observer.at(0.25), other.at(0.5), observer.at(0.125):
+        assert (observer.elapsed(), other.elapsed()) == (0.125, 0.5)
+    assert observer.elapsed() > 0.25

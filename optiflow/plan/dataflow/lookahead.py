@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,21 +23,28 @@ if TYPE_CHECKING:
 
     from optiflow.plan.dataflow.schedule import Schedule, Stage
 
-__all__ = ["Early", "Lookahead"]
+__all__ = ["Early", "Lookahead", "Turn"]
 
 
 class Early:
     """One node's work, started ahead of its turn."""
 
-    def __init__(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> None:
+    def __init__(
+        self,
+        step: int,
+        task: PregelExecutableTask,
+        seen: Mapping[str, Any],
+        guard: Guard | None,
+        output: Output | None = None,
+    ) -> None:
         self.step = step
         """The superstep that will be the node's turn."""
         self.task = task
         self.seen = seen
         """What the node could see: key -> value."""
         self.guard = guard
-        self.output = Output()
-        """What it has printed and logged, held back until its turn."""
+        self.output = output or Output()
+        """What it lets out, held back until its turn."""
         self.future: Any = None
         self.begun = False
         self.finished = False
@@ -57,12 +65,19 @@ class Early:
             self.abandoned = self.abandoned or not self.begun
             return not self.abandoned
 
-    def abandon(self) -> None:
-        """Give the work up: a coroutine is cancelled, a thread's outcome ignored."""
+    def spoil(self) -> None:
+        """The outcome can't be used."""
         with self._lock:
             self.abandoned = True
+
+    def abandon(self) -> None:
+        """Give the work up: a coroutine is cancelled, a thread's outcome ignored."""
+        self.spoil()
         if self.future is not None:
             self.future.cancel()
+
+    def use(self) -> None:
+        """The outcome is about to be handed over."""
 
     @property
     def working(self) -> bool:
@@ -91,7 +106,7 @@ class Early:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class Turn:
     """The superstep that runs, while no other task runs in it and its channels stand still."""
 
     name: str
@@ -108,7 +123,7 @@ class Lookahead:
         self._nodes = nodes
         self._early: dict[str, Early] = {}
         self._lock = threading.RLock()
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
 
     def arrive(self, name: str, seat: seam.Seat, *, sync: bool) -> Early | None:
         """A node's turn has come.
@@ -124,9 +139,19 @@ class Lookahead:
             self._turn = None
             if seat.alone:
                 self._drop_strays(name, seat.step)
-                self._turn = _Turn(name, seat, early, sync)
+                self._turn = Turn(name, seat, early, sync)
                 self._launch(self._turn)
             return early
+
+    @contextmanager
+    def turn(self, name: str, seat: seam.Seat) -> Iterator[None]:
+        """Around whatever a node does in its turn."""
+        try:
+            yield
+        except BaseException:
+            self.leave(name, seat, failed=True)
+            raise
+        self.leave(name, seat, failed=False)
 
     def rerun(self) -> None:
         """The early work of the node whose turn it is was no good: the node now runs in its turn."""
@@ -134,25 +159,33 @@ class Lookahead:
             if self._turn is not None:
                 self._turn = replace(self._turn, early=None)
 
-    def leave(self) -> None:
+    def leave(self, name: str, seat: seam.Seat, *, failed: bool) -> None:
         """The turn ends: until the next arrival LangGraph may change the channels, so nothing is started."""
         with self._lock:
             self._turn = None
 
+    def following(self, name: str) -> Iterator[str]:
+        """The nodes whose work may start while this one runs, nearest first."""
+        return self._schedule.path(name)
+
+    def early(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> Early:
+        """Work that is about to start ahead of its turn."""
+        return Early(step, task, seen, guard)
+
     def _drop_strays(self, name: str, step: int) -> None:
         # The run went another way than the edges promised, e.g. an error handler sent it elsewhere.
-        expected = {n: step + d for d, n in enumerate(self._schedule.path(name), start=1)}
+        expected = {n: step + d for d, n in enumerate(self.following(name), start=1)}
         for stray in [n for n, early in self._early.items() if expected.get(n) != early.step]:
             self._early.pop(stray).abandon()
 
-    def _launch(self, turn: _Turn) -> None:
+    def _launch(self, turn: Turn) -> None:
         schedule, seat = self._schedule, turn.seat
         slots = min(schedule.max_concurrency, seat.max_concurrency or schedule.max_concurrency)
         slots -= sum(early.working for early in self._early.values())
         slots -= 1 if turn.early is None else turn.early.working
         written: dict[str, list[Early | None]] = {}
         before, done = turn.name, turn.early
-        for ahead, name in enumerate(schedule.path(turn.name), start=1):
+        for ahead, name in enumerate(self.following(turn.name), start=1):
             if slots <= 0 or not seat.reaches(ahead) or seat.breaks_after(before) or seat.breaks_before(name):
                 return
             if done is not None and done.error is not None:
@@ -172,9 +205,7 @@ class Lookahead:
             return stage.writes
         return stage.writes | {key for key, _ in done.writes() if key in self._schedule.keys}
 
-    def _prepare(
-        self, turn: _Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]]
-    ) -> Early | None:
+    def _prepare(self, turn: Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]]) -> Early | None:
         schedule, loop, node = self._schedule, turn.seat.loop, self._nodes[stage.name]
         view: dict[str, BaseChannel[Any, Any, Any]] = {}
         for key in stage.reads & written.keys():
@@ -200,9 +231,9 @@ class Lookahead:
         guard = Guard(stage.name, frozenset(withheld)) if withheld else None
         if guard is not None:
             task = replace(task, proc=guarded(task.proc, guard))
-        return Early(turn.seat.step + ahead, task, seen, guard)
+        return self.early(turn.seat.step + ahead, task, seen, guard)
 
-    def _start(self, turn: _Turn, name: str, early: Early) -> None:
+    def _start(self, turn: Turn, name: str, early: Early) -> None:
         self._early[name] = early
         if turn.sync:
             early.future = seam.start_thread(turn.seat.loop, name, partial(self._run, early))
@@ -216,7 +247,7 @@ class Lookahead:
                 with hold_output(early.output):
                     seam.run(early.task)
             except (GraphBubbleUp, seam.NotAheadError):
-                early.abandoned = True
+                early.spoil()
             except Exception as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
             self._finish(early)
@@ -227,7 +258,7 @@ class Lookahead:
                 with hold_output(early.output):
                     await seam.arun(early.task, streaming=streaming)
             except (GraphBubbleUp, seam.NotAheadError):
-                early.abandoned = True
+                early.spoil()
             except Exception as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
             self._finish(early)

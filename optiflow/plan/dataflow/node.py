@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from optiflow.plan.dataflow import seam
-from optiflow.plan.dataflow.lookahead import Early, Lookahead
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.pregel._read import PregelNode
 
+    from optiflow.plan.dataflow.lookahead import Early, Lookahead
     from optiflow.plan.dataflow.schedule import Schedule
 
 __all__ = ["ScheduledNode", "install"]
@@ -25,16 +25,20 @@ __all__ = ["ScheduledNode", "install"]
 class ScheduledNode(Runnable[Any, Any]):
     """Stands in for a compiled node's work; everything around it (policies, events, writes) stays LangGraph's."""
 
-    def __init__(self, name: str, schedule: Schedule, nodes: Mapping[str, PregelNode]) -> None:
-        self.name = name
-        self._node = name
+    def __init__(
+        self, name: str, schedule: Schedule, nodes: Mapping[str, PregelNode], inside: ScheduledNode | None = None
+    ) -> None:
+        self.name: str = name
+        self.own = nodes[name]
+        """The node with its own work, which is what is started ahead."""
         self._schedule = schedule
         self._nodes = nodes
+        self._inside = inside
 
     @property
     def _inner(self) -> Runnable[Any, Any]:
         # Put together on first use, as LangGraph does it; a node of a StateGraph always has something to do.
-        return cast("Runnable[Any, Any]", self._nodes[self._node].node)
+        return self._inside or cast("Runnable[Any, Any]", self.own.node)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in a synchronous run."""
@@ -42,15 +46,15 @@ class ScheduledNode(Runnable[Any, Any]):
         if arrival is None:
             return self._inner.invoke(input, config, **kwargs)
         seat, lookahead, early = arrival
-        try:
+        with lookahead.turn(self.name, seat):
             if early is not None:
                 concurrent.futures.wait([early.future])
-                if self._commit(seat, early, config):
-                    return None
+                if self._is_good(seat, early):
+                    early.output.release()
+                    return _hand_over(early, config)
+                early.spoil()
                 lookahead.rerun()
             return self._inner.invoke(input, config, **kwargs)
-        finally:
-            lookahead.leave()
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in an asynchronous run."""
@@ -58,15 +62,15 @@ class ScheduledNode(Runnable[Any, Any]):
         if arrival is None:
             return await self._inner.ainvoke(input, config, **kwargs)
         seat, lookahead, early = arrival
-        try:
+        with lookahead.turn(self.name, seat):
             if early is not None:
                 await _finished(early)
-                if self._commit(seat, early, config):
-                    return None
+                if self._is_good(seat, early):
+                    await early.output.arelease()
+                    return _hand_over(early, config)
+                early.spoil()
                 lookahead.rerun()
             return await self._inner.ainvoke(input, config, **kwargs)
-        finally:
-            lookahead.leave()
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """Run the node in its turn, in an asynchronous run whose tokens are streamed."""
@@ -76,33 +80,35 @@ class ScheduledNode(Runnable[Any, Any]):
                 yield chunk
             return
         seat, lookahead, early = arrival
-        try:
+        with lookahead.turn(self.name, seat):
             if early is not None:
                 await _finished(early)
-                if self._commit(seat, early, config):
+                if self._is_good(seat, early):
+                    await early.output.arelease()
+                    _hand_over(early, config)
                     return
+                early.spoil()
                 lookahead.rerun()
             async for chunk in self._inner.astream(input, config, **kwargs):
                 yield chunk
-        finally:
-            lookahead.leave()
 
     def _arrive(self, config: RunnableConfig | None, *, sync: bool) -> tuple[seam.Seat, Lookahead, Early | None] | None:
         seat = None if config is None else seam.current_seat(config)
         if seat is None:
             return None
-        lookahead = seam.attached(seat.loop, self._schedule, lambda: Lookahead(self._schedule, self._nodes))
-        return seat, lookahead, lookahead.arrive(self._node, seat, sync=sync)
+        lookahead = seam.attached(seat.loop, self._schedule, lambda: self._schedule.lookahead(self._nodes))
+        return seat, lookahead, lookahead.arrive(self.name, seat, sync=sync)
 
-    def _commit(self, seat: seam.Seat, early: Early, config: RunnableConfig | None) -> bool:
-        node = self._nodes[self._node]
-        if config is None or not early.holds(seam.values(seat.loop.channels, node.channels)):
-            return False
-        early.output.release()
-        if early.error is not None:
-            raise early.error
-        seam.send(config, early.task)
-        return True
+    def _is_good(self, seat: seam.Seat, early: Early) -> bool:
+        return early.holds(seam.values(seat.loop.channels, self.own.channels))
+
+
+def _hand_over(early: Early, config: RunnableConfig | None) -> None:
+    assert config is not None, "without a config there is no early work"
+    early.use()
+    if early.error is not None:
+        raise early.error
+    seam.send(config, early.task)
 
 
 async def _finished(early: Early) -> None:
@@ -117,8 +123,10 @@ def install(schedule: Schedule, compiled: CompiledStateGraph[Any, Any, Any, Any]
     """Make the freshly compiled graph follow the schedule; one of another shape is left as it is."""
     if not schedule.fits(compiled.builder):
         return
+    # PregelNode.node is a cached property: what sits in the instance wins over the computation.
+    standing = {name: vars(compiled.nodes[name]).get("node") for name in schedule.wrapped}
+    inside = {name: node for name, node in standing.items() if isinstance(node, ScheduledNode)}
     # The lookahead prepares tasks from nodes that still do their own work.
-    nodes = {name: copy.copy(compiled.nodes[name]) for name in schedule.wrapped}
+    nodes = {name: inside[name].own if name in inside else copy.copy(compiled.nodes[name]) for name in schedule.wrapped}
     for name in schedule.wrapped:
-        # PregelNode.node is a cached property: what sits in the instance wins over the computation.
-        compiled.nodes[name].__dict__["node"] = ScheduledNode(name, schedule, nodes)
+        vars(compiled.nodes[name])["node"] = ScheduledNode(name, schedule, nodes, inside.get(name))

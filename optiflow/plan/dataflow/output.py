@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Output", "hold_output", "install"]
+__all__ = ["Output", "held_output", "hold_output", "install"]
 
 _held: ContextVar[Output | None] = ContextVar("optiflow_held_output", default=None)
 
@@ -31,11 +31,24 @@ class Output:
         """Keep one piece of output for later."""
         self._writes.append(write)
 
+    def take(self) -> list[Callable[[], object]]:
+        """What is kept, which is then kept no more."""
+        writes, self._writes = self._writes, []
+        return writes
+
     def release(self) -> None:
         """Write everything, once."""
-        writes, self._writes = self._writes, []
-        for write in writes:
+        for write in self.take():
             write()
+
+    async def arelease(self) -> None:
+        """As `release`, in an asynchronous run."""
+        self.release()
+
+
+def held_output() -> Output | None:
+    """Where output goes in early work; None outside of it."""
+    return _held.get()
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph, StateGraph
+    from langgraph.pregel._read import PregelNode
+
+    from optiflow.plan.dataflow.lookahead import Lookahead
 
 __all__ = ["WINDOW", "Schedule", "Stage"]
 
@@ -143,6 +146,12 @@ class Schedule:
         A builder subclass may add some while it compiles.
         """
         return self.edges == builder.edges and builder.branches.keys().isdisjoint(self.successor)
+
+    def lookahead(self, nodes: Mapping[str, PregelNode]) -> Lookahead:
+        """What keeps the early work of one run."""
+        from optiflow.plan.dataflow.lookahead import Lookahead
+
+        return Lookahead(self, nodes)
 
     def install(self, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
         """Make the compiled graph follow this schedule."""

@@ -19,7 +19,7 @@ from optiflow.plan.schema import hidden_readers
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
 
-__all__ = ["overlap"]
+__all__ = ["overlap", "quoted", "why_not_at_all", "why_not_early"]
 
 
 def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str = "") -> GraphPlan:
@@ -35,14 +35,14 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
         The plan with a schedule where one gains anything, and one decision for every node.
     """
     plan, inner = _overlap_subgraphs(plan, toggle, max_concurrency, prefix)
-    why = _why_not_at_all(plan)
+    why = why_not_at_all(plan)
     if why is not None:
         return plan.decide(*inner, *(Decision(toggle, prefix + name, "refused", why) for name in plan.nodes))
     successor = _certain_successors(plan)
     chained = _worth_a_look(plan, successor)
     in_chain = successor.keys() | successor.values()
     refusals = {
-        name: _why_not_early(plan, node) if name in chained else _why_no_chain(name in in_chain, node)
+        name: why_not_early(plan, node) if name in chained else _why_no_chain(name in in_chain, node)
         for name, node in plan.nodes.items()
     }
     stages = {
@@ -85,7 +85,8 @@ def _overlap_subgraphs(
     return plan, decisions
 
 
-def _why_not_at_all(plan: GraphPlan) -> str | None:
+def why_not_at_all(plan: GraphPlan) -> str | None:
+    """Why no node of a graph may start early, or None where some may."""
     if not is_known_langgraph():
         return "this version of LangGraph prepares its tasks in a way that is not known"
     if plan.compiled is not None and plan.compiled.step_timeout is not None:
@@ -132,8 +133,8 @@ def _why_no_chain(chained: bool, node: NodePlan) -> str:
     return "it is not part of a straight chain of nodes"
 
 
-def _why_not_early(plan: GraphPlan, node: NodePlan) -> str | None:
-    """Why a node's work may not start before its turn, or None where it may."""
+def why_not_early(plan: GraphPlan, node: NodePlan) -> str | None:
+    """Why a node's work may not start before its turn, whatever runs before it; None where it may."""
     effects = node.effects
     if not effects.known or effects.reads is None:
         return effects.reason or "its effects are not known"
@@ -148,7 +149,7 @@ def _why_not_early(plan: GraphPlan, node: NodePlan) -> str | None:
         return "the run stops before it"
     fleeting = sorted(key for key in effects.reads if key in plan.channels and not stable(plan.channels[key]))
     if fleeting:
-        return f"it reads {_keys(fleeting)}, whose value changes from step to step"
+        return f"it reads {quoted(fleeting)}, whose value changes from step to step"
     hidden = hidden_readers(node.input_schema)
     if hidden:
         return f"its state schema runs code of its own ({hidden}), which may read any key"
@@ -160,16 +161,17 @@ def _decision(schedule: Schedule, toggle: str, prefix: str, name: str, refusal: 
         return Decision(toggle, prefix + name, "refused", refusal)
     stage = schedule.stages[name]
     if name in schedule.gains:
-        reads = _keys(sorted(stage.reads)) if stage.reads else "nothing"
+        reads = quoted(sorted(stage.reads)) if stage.reads else "nothing"
         return Decision(toggle, prefix + name, "applied", f"starts when what it reads is ready: {reads}")
     if name in schedule.possible:
         return Decision(toggle, prefix + name, "refused", "it only computes, and nothing that waits needs it early")
     before = [source for source, target in schedule.successor.items() if target == name]
     if not before:
         return Decision(toggle, prefix + name, "refused", "nothing certain runs before it: it starts its chain")
-    needed = _keys(sorted(schedule.needs(name, before[0])))
+    needed = quoted(sorted(schedule.needs(name, before[0])))
     return Decision(toggle, prefix + name, "refused", f"it needs {needed} from {before[0]!r} right before it")
 
 
-def _keys(keys: Iterable[str]) -> str:
+def quoted(keys: Iterable[str]) -> str:
+    """Names for a sentence."""
     return ", ".join(repr(key) for key in keys)

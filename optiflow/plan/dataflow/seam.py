@@ -61,6 +61,9 @@ _NEEDED = (
 )  # fmt: skip
 """What is asked of a loop."""
 
+_TO = "branch:to:"
+"""Beginning of the name of the channel that starts a node."""
+
 _PREPARING = frozenset(
     {
         "cache_policy", "channels", "checkpoint", "checkpointer", "config", "for_execution", "managed", "manager",
@@ -89,6 +92,12 @@ class Seat:
     def step(self) -> int:
         """Number of the running superstep."""
         return self.loop.step
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """Where the node has sent the run by now, by its edges and routers."""
+        writes = self.loop.tasks[self.task_id].writes
+        return frozenset(key.removeprefix(_TO) for key, _ in writes if key.startswith(_TO))
 
     @property
     def alone(self) -> bool:

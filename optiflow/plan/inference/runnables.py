@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, GenericAlias
 from typing import Any
 
+from langchain_core.caches import BaseCache
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 from langchain_core.messages import AIMessage
@@ -200,6 +201,8 @@ def _look(runnable: Any, parts: Parts) -> None:
 def _look_at_model(llm: Any, parts: Parts) -> None:
     cls = type(llm)
     parts.answer = MESSAGE if isinstance(llm, BaseChatModel) else str
+    if isinstance(getattr(llm, "cache", None), BaseCache):
+        parts.outside = f"the {cls.__name__} keeps its answers in a cache"
     if is_trusted_model(cls):
         return
     for name in _GENERATING:

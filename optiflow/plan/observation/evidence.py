@@ -6,8 +6,9 @@ nothing is known stays so, however many runs have shown nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from optiflow.plan.effects import Effects
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from optiflow.monitor.observation import NodeObservation
     from optiflow.plan.graph_plan import GraphPlan
 
-__all__ = ["Evidence", "Recorded", "evidence", "refuted"]
+__all__ = ["Evidence", "Recorded", "evidence", "informed", "refuted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class Recorded:
 
     nodes: Mapping[str, NodeObservation]
     """What each node did, by its name, dotted through subgraphs."""
+
+    taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """For each node of the outermost graph with a router behind it: which node came next, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,22 @@ def evidence(plan: GraphPlan, recorded: Sequence[Recorded], prefix: str = "") ->
         if sub is not None:
             found += evidence(sub, recorded, f"{prefix}{name}.")
     return tuple(found)
+
+
+def informed(plan: GraphPlan, recorded: Sequence[Recorded]) -> GraphPlan:
+    """The plan with what the records say: nodes that one contradicts count as unknown, and which branches were taken.
+
+    Args:
+        plan: The plan, which is not changed.
+        recorded: What the records of earlier runs of the same code keep.
+    """
+    if not recorded:
+        return plan
+    taken: dict[str, Counter[str]] = {}
+    for record in recorded:
+        for router, targets in record.taken.items():
+            taken.setdefault(router, Counter()).update(targets)
+    return replace(refuted(plan, recorded), taken=taken)
 
 
 def refuted(plan: GraphPlan, recorded: Sequence[Recorded], prefix: str = "") -> GraphPlan:

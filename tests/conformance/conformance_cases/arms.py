@@ -11,22 +11,36 @@ from langgraph.graph.state import CompiledStateGraph
 from optiflow import api
 from optiflow.api import Opt
 from optiflow.optimizations.base import Decision
-from optiflow.optimizations.registry import available
+from optiflow.optimizations.registry import available, preset
 
-__all__ = ["ARMS", "build", "decisions"]
+__all__ = ["ARMS", "BESIDE_ALL", "SPECULATING", "build", "decisions"]
 
-_OPTIONS: Mapping[str, Opt] = {"cache_nodes_auto": {"cache": {"nodes": "auto"}}}
-"""Arms whose name is no preset's."""
+CACHING = "cache_nodes_auto"
+"""The arm in which whatever may be kept is kept, from run to run."""
 
-ARMS: tuple[str, ...] = ("none", *available(), *_OPTIONS, "safe", "all")
+SPECULATING = "speculate, always"
+"""The arm in which branches start early at once; by itself the toggle would first have to learn."""
+
+BESIDE_ALL = "all and speculate, always"
+"""The same beside every other toggle; no part of the cross."""
+
+_SPECULATING: Mapping[str, Mapping[str, Any]] = {"speculate": {"branch": "last"}}
+_CACHING: Mapping[str, Mapping[str, Any]] = {"cache": {"nodes": "auto"}}
+_WITH_OPTIONS: Mapping[str, Opt] = {
+    CACHING: _CACHING,
+    SPECULATING: _SPECULATING,
+    BESIDE_ALL: {**preset("all"), **_SPECULATING},
+}
+
+ARMS: tuple[str, ...] = ("none", *available(), CACHING, SPECULATING, "safe", "all")
 """A toggle joins by being registered."""
 
 
 def build(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> CompiledStateGraph:
     """Compile a graph as one arm does."""
-    return api.compile(builder, _OPTIONS.get(arm, arm), **options)
+    return api.compile(builder, _WITH_OPTIONS.get(arm, arm), **options)
 
 
 def decisions(arm: str, builder: StateGraph, options: Mapping[str, Any]) -> tuple[Decision, ...]:
     """What the toggles of one arm decide about a graph."""
-    return api.explain(builder.compile(**options), _OPTIONS.get(arm, arm))
+    return api.explain(builder.compile(**options), _WITH_OPTIONS.get(arm, arm))
