@@ -25,6 +25,7 @@ _BUILT_IN = {
     "monitor": "monitor:Monitor",
     "cache": "cache:Cache",
     "async": "async_:Async",
+    "dispatch": "dispatch:Dispatch",
     "parallel": "parallel:Parallel",
 }
 """The project's own, in the order in which they rewrite a plan: the schedule last, over what the others left."""
