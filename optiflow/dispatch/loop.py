@@ -12,6 +12,7 @@ from langgraph.pregel._loop import AsyncPregelLoop, PregelLoop, SyncPregelLoop
 from langgraph.pregel._runner import PregelRunner
 
 from optiflow.dispatch.channels import STEADY, Channels, apply
+from optiflow.dispatch.executors import AsyncExecutor, Executor
 from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import is_flat, is_idle
 from optiflow.dispatch.tasks import attempt, attempt_async, prepare
@@ -89,6 +90,7 @@ class SyncLoop(_LeanLoop, SyncPregelLoop):
     """The loop of ``stream``."""
 
     _manager_types = (CallbackManagerForChainRun, CallbackManager)
+    __enter__ = rebound(SyncPregelLoop.__enter__, BackgroundExecutor=Executor)
 
 
 class SyncLastLoop(SyncLoop):
@@ -101,6 +103,7 @@ class AsyncLoop(_LeanLoop, AsyncPregelLoop):
     """The loop of ``astream``."""
 
     _manager_types = (AsyncCallbackManagerForChainRun, AsyncCallbackManager)
+    __aenter__ = rebound(AsyncPregelLoop.__aenter__, AsyncBackgroundExecutor=AsyncExecutor)
 
 
 class AsyncLastLoop(AsyncLoop):
