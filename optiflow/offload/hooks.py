@@ -30,6 +30,7 @@ class Hooks:
         self._lock = threading.Lock()
         self._holders = 0
         self._installed: list[tuple[Any, str, object, Callable[..., Any]]] = []
+        self._hooks: dict[tuple[str, str], tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -54,7 +55,10 @@ class Hooks:
                 owner = getattr(owner, part, None)
             plain = getattr(owner, name, None)
             if plain is not None:
-                hook = wraps(plain)(wrap(plain))
+                wrapped, hook = self._hooks.get((module, dotted), (None, plain))
+                if wrapped is not plain:
+                    hook = wraps(plain)(wrap(plain))
+                    self._hooks[module, dotted] = plain, hook
                 self._installed.append((owner, name, vars(owner).get(name, _ABSENT), hook))
                 setattr(owner, name, hook)
 
