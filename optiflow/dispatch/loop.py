@@ -15,7 +15,7 @@ from optiflow.dispatch.channels import STEADY, Channels, apply
 from optiflow.dispatch.executors import AsyncExecutor, Executor
 from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import is_flat, is_idle
-from optiflow.dispatch.tasks import attempt, attempt_async, prepare
+from optiflow.dispatch.tasks import Shared, attempt, attempt_async, prepare
 from optiflow.dispatch.tally import current_tally
 
 __all__ = ["AsyncLastLoop", "AsyncLoop", "Runner", "SyncLastLoop", "SyncLoop"]
@@ -31,6 +31,9 @@ class _LeanLoop(PregelLoop):
 
     _last_only = False
     """Whether the caller takes nothing of the stream but interrupts and the last values."""
+
+    _shared: Shared | None = None
+    """What the tasks have in common, once there are any."""
 
     _late = False
     """Whether values were to be emitted since they were last."""
@@ -61,7 +64,9 @@ class _LeanLoop(PregelLoop):
             return
         if not isinstance(self.channels, Channels):
             self.channels = Channels(self.channels, self.checkpoint["channel_versions"])
-        self.tasks = prepare(self, self.channels, self._manager_types[1])
+        if self._shared is None or self._shared.given is not self.config:
+            self._shared = Shared(self.config)
+        self.tasks = prepare(self, self.channels, self._shared, self._manager_types[1])
         if self._tally is not None:
             self._tally.nodes += len(self.tasks)
 

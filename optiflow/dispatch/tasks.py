@@ -54,18 +54,22 @@ from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import child, is_flat
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
     from langgraph.pregel._loop import PregelLoop
     from langgraph.pregel._read import PregelNode
 
-__all__ = ["attempt", "attempt_async", "prepare"]
+__all__ = ["Shared", "attempt", "attempt_async", "prepare"]
 
 
-def prepare(loop: PregelLoop, channels: Channels, kind: type[Any]) -> dict[str, PregelExecutableTask]:
+def prepare(
+    loop: PregelLoop, channels: Channels, shared: Shared, kind: type[Any]
+) -> dict[str, PregelExecutableTask]:
     """LangGraph's ``prepare_next_tasks`` for a run that nobody listens to.
 
     Args:
         loop: The run's loop.
         channels: Its channels.
+        shared: What its tasks have in common.
         kind: The callback manager of its tasks.
 
     Returns:
@@ -73,7 +77,7 @@ def prepare(loop: PregelLoop, channels: Channels, kind: type[Any]) -> dict[str, 
     """
     if not (loop.updated_channels and loop.trigger_to_nodes) or loop.checkpoint["v"] <= 1:
         return prepare_next_tasks(**_arguments(loop), trigger_to_nodes=loop.trigger_to_nodes, updated_channels=loop.updated_channels)  # fmt: skip
-    step = _Step(loop, channels, kind)
+    step = _Step(loop, channels, shared, kind)
     found: list[Any] = []
     sends = channels.get(TASKS)
     if sends is not None and sends.is_available():
@@ -102,23 +106,30 @@ def _arguments(loop: PregelLoop) -> dict[str, Any]:
     }
 
 
+class Shared:
+    """What all tasks of a run have in their configs: what LangGraph's merging leaves of the run's own config."""
+
+    def __init__(self, config: RunnableConfig) -> None:
+        self.given = config
+        merged = merge_configs(config)
+        self.metadata = cast("dict[str, Any]", merged.pop("metadata", {}))
+        self.is_flat = is_flat(self.metadata)
+        self.tags: list[str] | None = merged.pop("tags", None)
+        merged.pop("run_id", None)
+        self.config = merged
+
+
 class _Step:
     """What the tasks of one step share."""
 
-    def __init__(self, loop: PregelLoop, channels: Channels, kind: type[Any]) -> None:
+    def __init__(self, loop: PregelLoop, channels: Channels, shared: Shared, kind: type[Any]) -> None:
         self._loop = loop
         self._channels = channels
         self._kind = kind
+        self._shared = shared
         self._checkpoint_id = binascii.unhexlify(loop.checkpoint["id"].replace("-", ""))
         self._null_version = checkpoint_null_version(loop.checkpoint)
         self._inputs: dict[Any, Any] = {}
-        # What LangGraph's merging of configs leaves of the run's.
-        shared = merge_configs(loop.config, {"metadata": {"langgraph_step": loop.step}})
-        self._metadata = cast("dict[str, Any]", shared.pop("metadata"))
-        self._flat = is_flat(self._metadata)
-        self._tags: list[str] | None = shared.pop("tags", None)
-        shared.pop("run_id", None)
-        self._config = shared
         self._configurable = cast("dict[str, Any]", loop.config[CONF])
         self._parent: str = self._configurable.get(CONFIG_KEY_CHECKPOINT_NS, "")
         runtime = self._configurable.get(CONFIG_KEY_RUNTIME, DEFAULT_RUNTIME)
@@ -140,12 +151,12 @@ class _Step:
 
     def pulled(self, name: str) -> PregelExecutableTask | None:
         """The task of a node that an edge may have started; None where none did."""
-        loop, configurable, runtime = self._loop, self._configurable, self._runtime
+        loop, configurable, runtime, shared = self._loop, self._configurable, self._runtime, self._shared
         node = loop.nodes.get(name)
         if (
             node is None
             or runtime is None
-            or not self._flat
+            or not shared.is_flat
             or node.cache_policy
             or loop.cache_policy
             or not is_flat(node.metadata or {})
@@ -184,9 +195,10 @@ class _Step:
         writes: deque[tuple[str, Any]] = deque()
         manager = loop.manager
         config: dict[str, Any] = {
-            **self._config,
+            **shared.config,
             "metadata": {
-                **self._metadata,
+                **shared.metadata,
+                "langgraph_step": loop.step,
                 "langgraph_node": name,
                 "langgraph_triggers": triggers,
                 "langgraph_path": path,
@@ -234,7 +246,7 @@ class _Step:
                 ),
             },
         }
-        tags = _joined(self._tags, node.tags)
+        tags = _joined(shared.tags, node.tags)
         if tags:
             config["tags"] = tags
         return PregelExecutableTask(
