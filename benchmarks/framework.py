@@ -86,7 +86,8 @@ def runner(shape: Shape, arm: str, asynchronous: bool, saved: bool) -> Callable[
     def fresh(run: Callable[[], None]) -> Callable[[], None]:
         def sample() -> None:
             if saver is not None:
-                saver.storage.clear(), saver.writes.clear(), saver.blobs.clear()
+                for kept in (saver.storage, saver.writes, saver.blobs):
+                    kept.clear()
             run()
 
         return sample
@@ -121,10 +122,7 @@ def figures_of(measured: Mapping[str, Samples]) -> Iterator[Figure]:
 
 def geometric_mean(shapes: Mapping[str, Mapping[str, list[float]]], arm: str) -> Interval:
     """Over the shapes, round by round: a round's mean is one sample of the interval."""
-    logs = [
-        [math.log(a / b) for a, b in zip(of[arm], of["plain"], strict=True)]
-        for of in shapes.values()
-    ]
+    logs = [[math.log(a / b) for a, b in zip(of[arm], of["plain"], strict=True)] for of in shapes.values()]
     rounds = median_interval([statistics.mean(column) for column in zip(*logs, strict=True)])
     return Interval(math.exp(rounds.median), math.exp(rounds.low), math.exp(rounds.high))
 

@@ -1,4 +1,4 @@
-"""Graphs whose nodes do next to nothing, shaped as those of LangGraph's own benchmark: what is left is the framework."""
+"""Graphs whose nodes do next to nothing, shaped as in LangGraph's own benchmark: what is left is the framework."""
 
 from __future__ import annotations
 
@@ -187,9 +187,7 @@ class Part(BaseModel):
 def model_schema() -> Any:
     """A pydantic state of twenty fields, one of them reduced, one nested."""
     plain: dict[str, Any] = {f"field{at}": (int, 0) for at in range(18)}
-    return create_model(
-        "Model", **plain, parts=(list[Part], ...), messages=(Annotated[list[str], operator.add], ...)
-    )
+    return create_model("Model", **plain, parts=(list[Part], ...), messages=(Annotated[list[str], operator.add], ...))
 
 
 def validated(asynchronous: bool, checkpointer: Any) -> Any:

@@ -42,7 +42,7 @@ def activated(graph: AnyPregel, toggles: Sequence[Optimization[Any]]) -> AnyPreg
     Returns:
         The same graph.
     """
-    toggles = run_level(toggles)
+    toggles = tuple(toggle for toggle in run_level(toggles) if not toggle.only_rewrites)
     if toggles:
         graph.__class__ = _activated_class(type(graph))
         cast(_Activated, graph).run_toggles = toggles

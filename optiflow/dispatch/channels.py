@@ -151,14 +151,12 @@ def apply(
     return updated
 
 
-def reader(scratchpad: Any, channels: Channels, managed: Mapping[str, Any], writes: Any) -> Callable[..., Any]:
+def reader(scratchpad: Any, channels: Channels, managed: Any, writes: Any) -> Callable[..., Any]:
     """What routers read the state with, once their own node has written."""
     return partial(_read, scratchpad, channels, managed, writes)
 
 
-def _read(
-    scratchpad: Any, channels: Channels, managed: Mapping[str, Any], task: Any, select: Any, fresh: bool = False
-) -> Any:
+def _read(scratchpad: Any, channels: Channels, managed: Any, task: Any, select: Any, fresh: bool = False) -> Any:
     values = None
     if fresh and not isinstance(select, str) and not any(key in managed for key in select):
         values = channels.read(tuple(select))

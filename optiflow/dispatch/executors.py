@@ -62,13 +62,18 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         if not _saves_to_memory(fn):
             return super().submit(fn, *args, **kwargs)
         future = self.loop.create_future()
+        saving = fn(*args)
         try:
-            copy_context().run(fn(*args).send, None)
+            copy_context().run(saving.send, None)
         except StopIteration as end:
             future.set_result(end.value)
         except Exception as error:  # noqa: BLE001 - raised when the run ends, as from a task
             future.set_exception(error)
             self.tasks[future] = (False, True)
+        else:
+            # It waits for something after all, before it saved anything.
+            saving.close()
+            return super().submit(fn, *args, **kwargs)
         return future
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from langgraph._internal._constants import INTERRUPT
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.pregel import Pregel
+from langgraph.pregel import Pregel, _loop, _runner, main
+from langgraph.pregel._loop import AsyncPregelLoop, PregelLoop, SyncPregelLoop
+from langgraph.pregel._runner import PregelRunner
 from langgraph.pregel.main import _output
 
-from optiflow.dispatch.internals import rebound
+from optiflow.dispatch.internals import Originals, rebound
 from optiflow.dispatch.loop import AsyncLastLoop, AsyncLoop, Runner, SyncLastLoop, SyncLoop
 
 __all__ = ["LeanStateGraph"]
@@ -26,6 +28,17 @@ _astream = rebound(Pregel.astream, AsyncPregelLoop=AsyncLoop, PregelRunner=Runne
 _stream_last = rebound(Pregel.stream, SyncPregelLoop=SyncLastLoop, PregelRunner=Runner, _output=_drained)
 _astream_last = rebound(Pregel.astream, AsyncPregelLoop=AsyncLastLoop, PregelRunner=Runner, _output=_drained)
 
+_ORIGINALS = Originals(
+    *((Pregel, name) for name in ("ainvoke", "astream", "invoke", "stream")),
+    *((PregelLoop, name) for name in ("_emit", "_prepare_tasks_and_emit_checkpoint", "after_tick", "tick")),
+    (SyncPregelLoop, "__enter__"),
+    (AsyncPregelLoop, "__aenter__"),
+    *((PregelRunner, name) for name in ("atick", "tick")),
+    *((main, name) for name in ("AsyncPregelLoop", "PregelRunner", "SyncPregelLoop")),
+    *((_loop, name) for name in ("apply_writes", "prepare_next_tasks")),
+    *((_runner, name) for name in ("arun_with_retry", "run_with_retry")),
+)
+
 _OF_A_CALL = frozenset(
     {"context", "output_keys", "interrupt_before", "interrupt_after", "durability", "control", "stream_mode"}
 )
@@ -35,12 +48,15 @@ class LeanStateGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled StateGraph whose runs are lean while nobody listens."""
 
     def stream(self, *args: Any, **kwargs: Any) -> Any:
-        return _stream(self, *args, **kwargs)
+        """Stream, whatever is asked for."""
+        return (_stream if _ORIGINALS.intact() else Pregel.stream)(self, *args, **kwargs)
 
     def astream(self, *args: Any, **kwargs: Any) -> Any:
-        return _astream(self, *args, **kwargs)
+        """Stream, whatever is asked for."""
+        return (_astream if _ORIGINALS.intact() else Pregel.astream)(self, *args, **kwargs)
 
     def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Run, emitting no more than the result takes."""
         options = self._options(kwargs)
         if options is None:
             return super().invoke(input, config, **kwargs)
@@ -50,6 +66,7 @@ class LeanStateGraph(CompiledStateGraph[Any, Any, Any, Any]):
         return taken.result()
 
     async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Run, emitting no more than the result takes."""
         options = self._options(kwargs)
         if options is None:
             return await super().ainvoke(input, config, **kwargs)
@@ -60,7 +77,9 @@ class LeanStateGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any] | None:
         """How to stream what a call returns; None for a call that returns or prints something else."""
-        if self.debug or not given.keys() <= _OF_A_CALL or given.get("stream_mode", "values") != "values":
+        if given.get("stream_mode", "values") != "values" or not given.keys() <= _OF_A_CALL:
+            return None
+        if self.debug or not _ORIGINALS.intact():
             return None
         keys = given.get("output_keys")
         return {

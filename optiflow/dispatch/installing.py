@@ -10,7 +10,7 @@ from optiflow.plan.decision import Decision
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
-    from optiflow.plan.graph_plan import GraphPlan
+    from optiflow.plan.graph_plan import GraphPlan, NodePlan
 
 __all__ = ["run_lean"]
 
@@ -42,14 +42,30 @@ def run_lean(plan: GraphPlan, *, toggle: str, prefix: str = "") -> GraphPlan:
     Returns:
         The plan with one more step after compiling, and a decision for every node.
     """
+    from optiflow.dispatch.internals import why_unknown
+
+    unknown = why_unknown()
     decisions: list[Decision] = []
     for name, node in plan.nodes.items():
         sub = plan.subplan(name)
-        reason = "starts no runs for handlers that are not there"
         if sub is not None:
             inner = run_lean(sub, toggle=toggle, prefix=f"{prefix}{name}.")
             decisions += inner.decisions[len(sub.decisions) :]
-            plan = plan.with_node(replace(node, subgraph=inner))
-            reason = "a graph of its own, which runs lean as well"
-        decisions.append(Decision(toggle, prefix + name, "applied", reason))
-    return plan.with_finisher(_Lean()).decide(*decisions)
+            if unknown is None:
+                plan = plan.with_node(replace(node, subgraph=inner))
+        refusal = unknown or _why_not(node)
+        decisions.append(
+            Decision(toggle, prefix + name, "refused", refusal)
+            if refusal
+            else Decision(toggle, prefix + name, "applied", "starts no runs for handlers that are not there")
+        )
+    if unknown is None:
+        plan = plan.with_finisher(_Lean())
+    return plan.decide(*decisions)
+
+
+def _why_not(node: NodePlan) -> str | None:
+    policy = getattr(node.spec, "trace_policy", None)
+    if policy is not None and (policy.process_inputs or policy.process_outputs):
+        return "its trace policy processes what goes in and out, traced or not"
+    return None

@@ -15,8 +15,8 @@ from optiflow.dispatch.channels import STEADY, Channels, apply
 from optiflow.dispatch.executors import AsyncExecutor, Executor
 from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import is_flat, is_idle
-from optiflow.dispatch.tasks import Shared, attempt, attempt_async, prepare
 from optiflow.dispatch.tally import current_tally
+from optiflow.dispatch.tasks import Shared, attempt, attempt_async, prepare
 
 __all__ = ["AsyncLastLoop", "AsyncLoop", "Runner", "SyncLastLoop", "SyncLoop"]
 

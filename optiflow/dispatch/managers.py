@@ -40,7 +40,7 @@ def joined_tags(inherited: Sequence[str], own: Sequence[str]) -> list[str]:
     for tag in own:
         if tag in tags:
             tags.remove(tag)
-    return tags + [*own]
+    return [*tags, *own]
 
 
 def child(
@@ -55,7 +55,7 @@ def child(
         metadata: What the run passes on; flat.
         tag: A tag for this child alone.
     """
-    passed = [*tags]
+    passed: list[str] = [*tags]
     if tag is not None and tag in passed:
         passed.remove(tag)
     return kind(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextvars import Context, copy_context
 from typing import Any, cast
 
@@ -19,9 +19,13 @@ from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph.graph._branch import BranchSpec
 from langgraph.pregel._write import ChannelWrite
 
+from optiflow.dispatch.internals import Originals
 from optiflow.dispatch.managers import child, is_flat, is_idle, joined_tags, new_id
 
 __all__ = ["LeanCallable", "LeanSequence", "lean_sequence"]
+
+_ORIGINALS = Originals((RunnableSeq, "ainvoke"), (RunnableSeq, "invoke"))
+_ORIGINALS_OF_FUNCTIONS = Originals((RunnableCallable, "ainvoke"), (RunnableCallable, "invoke"))
 
 
 class LeanCallable(RunnableCallable):
@@ -57,13 +61,16 @@ class LeanCallable(RunnableCallable):
             return await super().ainvoke(input, config, **kwargs)
         result = await asyncio.create_task(self.untraced.ainvoke(input, config), context=context)
         if self.recurse and isinstance(result, Runnable):
-            again = cast("Coroutine[Any, Any, Any]", result.ainvoke(input, config))
+            again = result.ainvoke(input, config)
             return await asyncio.create_task(again, context=_context(cast("RunnableConfig", config)))
         return result
 
     def _context(self, config: RunnableConfig | None, kind: type[Any]) -> Context | None:
         """Where the function runs, with its config in place; None where LangGraph has to do it."""
-        if config is None or not is_idle(manager := config.get("callbacks"), kind):
+        manager: Any = config.get("callbacks") if config else None
+        if config is None or not is_idle(manager, kind):
+            return None
+        if not _ORIGINALS_OF_FUNCTIONS.intact():
             return None
         metadata = _metadata(manager, config)
         if metadata is None:
@@ -114,7 +121,7 @@ class LeanSequence(RunnableSeq):
         if isinstance(first, LeanCallable) and first.afunc:
             output = await first.ainvoke(input, inner)
         else:
-            output = await asyncio.create_task(first.ainvoke(input, inner), context=_context(inner))  # type: ignore[arg-type]
+            output = await asyncio.create_task(first.ainvoke(input, inner), context=_context(inner))
         for at, step in enumerate(self.steps[1:], 2):
             if type(step) is ChannelWrite:
                 output = step._write(output, run.given)  # type: ignore[func-returns-value]
@@ -140,13 +147,13 @@ class _Run:
     @classmethod
     def of(cls, config: RunnableConfig, kind: type[Any]) -> _Run | None:
         """None where LangGraph has to do it."""
-        manager = config.get("callbacks")
-        if not is_idle(manager, kind):
+        manager: Any = config.get("callbacks")
+        if not is_idle(manager, kind) or not _ORIGINALS.intact():
             return None
         metadata = _metadata(manager, config)
         if metadata is None:
             return None
-        tags = manager.inheritable_tags  # type: ignore[union-attr]
+        tags = manager.inheritable_tags
         if own := config.get("tags"):
             tags = joined_tags(tags, own)
         return cls(config, kind, tags, metadata)
@@ -186,7 +193,7 @@ def lean_sequence(plain: Any) -> LeanSequence | None:
     return lean
 
 
-def _lean_step(step: Runnable[Any, Any]) -> Runnable[Any, Any]:
+def _lean_step(step: Any) -> Any:
     if _is_traced(step):
         return LeanCallable.of(step)
     branch = getattr(getattr(step, "func", None), "__self__", None)

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from copy import copy
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from langgraph._internal._config import merge_configs
@@ -61,9 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["Shared", "attempt", "attempt_async", "prepare"]
 
 
-def prepare(
-    loop: PregelLoop, channels: Channels, shared: Shared, kind: type[Any]
-) -> dict[str, PregelExecutableTask]:
+def prepare(loop: PregelLoop, channels: Channels, shared: Shared, kind: type[Any]) -> dict[str, PregelExecutableTask]:
     """LangGraph's ``prepare_next_tasks`` for a run that nobody listens to.
 
     Args:
@@ -76,7 +73,9 @@ def prepare(
         The tasks of the next step by id.
     """
     if not (loop.updated_channels and loop.trigger_to_nodes) or loop.checkpoint["v"] <= 1:
-        return prepare_next_tasks(**_arguments(loop), trigger_to_nodes=loop.trigger_to_nodes, updated_channels=loop.updated_channels)  # fmt: skip
+        return prepare_next_tasks(
+            **_arguments(loop), trigger_to_nodes=loop.trigger_to_nodes, updated_channels=loop.updated_channels
+        )
     step = _Step(loop, channels, shared, kind)
     found: list[Any] = []
     sends = channels.get(TASKS)
@@ -112,7 +111,7 @@ class Shared:
     def __init__(self, config: RunnableConfig) -> None:
         self.given = config
         merged = merge_configs(config)
-        self.metadata = cast("dict[str, Any]", merged.pop("metadata", {}))
+        self.metadata = merged.pop("metadata", {})
         self.is_flat = is_flat(self.metadata)
         self.tags: list[str] | None = merged.pop("tags", None)
         merged.pop("run_id", None)
@@ -130,7 +129,7 @@ class _Step:
         self._checkpoint_id = binascii.unhexlify(loop.checkpoint["id"].replace("-", ""))
         self._null_version = checkpoint_null_version(loop.checkpoint)
         self._inputs: dict[Any, Any] = {}
-        self._configurable = cast("dict[str, Any]", loop.config[CONF])
+        self._configurable = loop.config[CONF]
         self._parent: str = self._configurable.get(CONFIG_KEY_CHECKPOINT_NS, "")
         runtime = self._configurable.get(CONFIG_KEY_RUNTIME, DEFAULT_RUNTIME)
         self._runtime = runtime if type(runtime) is Runtime else None
@@ -322,7 +321,7 @@ def _told(
     """The configurable values of an attempt that is the only one."""
     if task.retry_policy or retry_policy or task.timeout is not None:
         return None
-    runtime = task.config.get(CONF, MappingProxyType({})).get(CONFIG_KEY_RUNTIME)
+    runtime = task.config[CONF].get(CONFIG_KEY_RUNTIME)
     if type(runtime) is not Runtime or runtime.execution_info is None:
         return None
     info = runtime.execution_info

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from optiflow.optimizations.base import Optimization, Options, Statistics
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from optiflow.plan.graph_plan import GraphPlan
 
 __all__ = ["Dispatch", "DispatchOptions"]
@@ -25,6 +23,7 @@ class Dispatch(Optimization[DispatchOptions]):
 
     name: ClassVar[str] = "dispatch"
     options_model: ClassVar[type[Options]] = DispatchOptions
+    only_rewrites: ClassVar[bool] = True
 
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
         """Give the graph a leaner loop and its nodes leaner runnables."""
@@ -43,7 +42,3 @@ class Dispatch(Optimization[DispatchOptions]):
                 return {"runs_lean": tally.runs_lean, "runs_full": tally.runs_full, "nodes_lean": tally.nodes}
 
             yield statistics
-
-    def attach(self) -> AbstractContextManager[object]:
-        """Nothing: nobody asks for the counts."""
-        return nullcontext()
