@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.callbacks.manager import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langgraph._internal._constants import CONFIG_KEY_STREAM
+from langgraph.constants import START
 from langgraph.pregel._io import map_output_updates, map_output_values
 from langgraph.pregel._loop import AsyncPregelLoop, PregelLoop, SyncPregelLoop
 from langgraph.pregel._runner import PregelRunner
@@ -68,7 +69,7 @@ class _LeanLoop(PregelLoop):
             self._shared = Shared(self.config)
         self.tasks = prepare(self, self.channels, self._shared, self._manager_types[1])
         if self._tally is not None:
-            self._tally.nodes += len(self.tasks)
+            self._tally.nodes += sum(task.name != START for task in self.tasks.values())
 
     after_tick = rebound(PregelLoop.after_tick, apply_writes=apply)
 

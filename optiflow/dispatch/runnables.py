@@ -51,7 +51,7 @@ class LeanCallable(RunnableCallable):
             return super().invoke(input, config, **kwargs)
         result = context.run(self.untraced.invoke, input, config)
         if self.recurse and isinstance(result, Runnable):
-            return _context(cast("RunnableConfig", config)).run(result.invoke, input, config)
+            return result.invoke(input, config)
         return result
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -61,8 +61,7 @@ class LeanCallable(RunnableCallable):
             return await super().ainvoke(input, config, **kwargs)
         result = await asyncio.create_task(self.untraced.ainvoke(input, config), context=context)
         if self.recurse and isinstance(result, Runnable):
-            again = result.ainvoke(input, config)
-            return await asyncio.create_task(again, context=_context(cast("RunnableConfig", config)))
+            return await result.ainvoke(input, config)
         return result
 
     def _context(self, config: RunnableConfig | None, kind: type[Any]) -> Context | None:
@@ -84,9 +83,7 @@ class LeanCallable(RunnableCallable):
         if tags:
             manager.add_tags(tags)
         inner["callbacks"] = child(kind, run_id, manager.inheritable_tags, metadata)
-        context = copy_context()
-        context.run(var_child_runnable_config.set, cast("RunnableConfig", inner))
-        return context
+        return _context(cast("RunnableConfig", inner))
 
 
 class LeanSequence(RunnableSeq):
@@ -98,12 +95,7 @@ class LeanSequence(RunnableSeq):
         if run is None:
             return super().invoke(input, config, **kwargs)
         inner = run.config(1)
-        first = self.steps[0]
-        if isinstance(first, LeanCallable):
-            # It makes a context of its own.
-            output = first.invoke(input, inner)
-        else:
-            output = _context(inner).run(first.invoke, input, inner)
+        output = _context(inner).run(self.steps[0].invoke, input, inner)
         for at, step in enumerate(self.steps[1:], 2):
             if type(step) is ChannelWrite:
                 output = step._write(output, run.given)  # type: ignore[func-returns-value]
@@ -117,11 +109,7 @@ class LeanSequence(RunnableSeq):
         if run is None:
             return await super().ainvoke(input, config, **kwargs)
         inner = run.config(1)
-        first = self.steps[0]
-        if isinstance(first, LeanCallable) and first.afunc:
-            output = await first.ainvoke(input, inner)
-        else:
-            output = await asyncio.create_task(first.ainvoke(input, inner), context=_context(inner))
+        output = await asyncio.create_task(self.steps[0].ainvoke(input, inner), context=_context(inner))
         for at, step in enumerate(self.steps[1:], 2):
             if type(step) is ChannelWrite:
                 output = step._write(output, run.given)  # type: ignore[func-returns-value]

@@ -319,12 +319,10 @@ def _told(
     task: PregelExecutableTask, retry_policy: Any, configurable: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     """The configurable values of an attempt that is the only one."""
-    if task.retry_policy or retry_policy or task.timeout is not None:
-        return None
     runtime = task.config[CONF].get(CONFIG_KEY_RUNTIME)
-    if type(runtime) is not Runtime or runtime.execution_info is None:
+    info = runtime.execution_info if type(runtime) is Runtime else None
+    if info is None or runtime is None or task.retry_policy or retry_policy or task.timeout is not None:
         return None
-    info = runtime.execution_info
     return {
         **(configurable or {}),
         CONFIG_KEY_RUNTIME: Runtime(

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph._internal._typing import MISSING
 from langgraph.channels import (
@@ -70,6 +70,7 @@ def value_of(channel: Any) -> Any:
     return "nothing" if value is MISSING else copy.deepcopy(value)
 
 
+@settings(max_examples=40, deadline=None)
 @given(steps=st.lists(TASKS, min_size=1, max_size=6))
 def test_steps_change_what_they_change_in_langgraph(steps: list[Any]) -> None:
     """Versions, values, availability and what triggers the next step are the same after every step."""
@@ -93,6 +94,7 @@ def test_steps_change_what_they_change_in_langgraph(steps: list[Any]) -> None:
         assert lean.read(("last", "topic")) is None
 
 
+@settings(max_examples=40, deadline=None)
 @given(first=WRITES, writes=WRITES, select=st.lists(st.sampled_from([*fresh()]), unique=True), is_fresh=st.booleans())
 def test_a_router_reads_what_it_reads_in_langgraph(first: Any, writes: Any, select: Any, is_fresh: bool) -> None:
     """The state with the writes of the router's own node, in the same order; the channels stay as they are."""

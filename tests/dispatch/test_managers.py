@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.callbacks.manager import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -18,6 +18,7 @@ KINDS: Any = [(CallbackManager, CallbackManagerForChainRun), (AsyncCallbackManag
 
 
 @pytest.mark.parametrize(("kind", "run"), KINDS)
+@settings(max_examples=40, deadline=None)
 @given(tags=TAGS, tag=st.none() | st.sampled_from(["a", "seq:step:1"]), metadata=st.dictionaries(st.text(), st.text()))
 def test_a_child_is_what_langchain_makes(kind: Any, run: Any, tags: list[str], tag: str | None, metadata: Any) -> None:
     """Every field of a child is that of LangChain's own."""
@@ -30,6 +31,7 @@ def test_a_child_is_what_langchain_makes(kind: Any, run: Any, tags: list[str], t
     assert made.metadata is not made.inheritable_metadata
 
 
+@settings(max_examples=40, deadline=None)
 @given(inherited=TAGS, own=TAGS)
 def test_joined_tags_are_those_of_a_manager(inherited: list[str], own: list[str]) -> None:
     """A manager that is given its config's tags passes on the same ones, in the same order."""

@@ -206,6 +206,8 @@ def gives_one(state: State) -> Any:
         (RunnableCallable(further, trace=False), False),
         (RunnableCallable(further), True),
         (RunnableCallable(further, tags=["own"]), False),
+        (RunnableCallable(gives_one), False),
+        (RunnableCallable(None, gives_a_runnable), True),
     ],
 )
 def test_work_of_every_kind_does_the_same(step: Any, asynchronous: bool) -> None:
