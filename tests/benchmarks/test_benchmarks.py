@@ -94,3 +94,11 @@ def test_limits_are_read(value: float, limit: str, met: bool | None, monkeypatch
     from results import Figure
 
     assert Figure("name", "s", value, limit).met is met
+
+
+def test_framework(tmp_path: Path) -> None:
+    """One shape, once in every way."""
+    result, printed = _run(tmp_path, "framework.py", "--repetitions", "1", "--only", "10 sequential")
+    names = _names(result)
+    assert "geometric mean of CPU time, safe + dispatch" in names
+    assert all(name in printed for name in names)
