@@ -7,12 +7,13 @@ from typing import Any
 
 from langgraph._internal._constants import INTERRUPT
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.pregel import Pregel, _loop, _runner, main
+from langgraph.pregel import Pregel, _loop
 from langgraph.pregel._loop import AsyncPregelLoop, PregelLoop, SyncPregelLoop
+from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.pregel._runner import PregelRunner
 from langgraph.pregel.main import _output
 
-from optiflow.dispatch.internals import Originals, rebound
+from optiflow.dispatch.internals import Originals, names_used, rebound
 from optiflow.dispatch.loop import AsyncLastLoop, AsyncLoop, Runner, SyncLastLoop, SyncLoop
 
 __all__ = ["LeanStateGraph"]
@@ -29,15 +30,16 @@ _stream_last = rebound(Pregel.stream, SyncPregelLoop=SyncLastLoop, PregelRunner=
 _astream_last = rebound(Pregel.astream, AsyncPregelLoop=AsyncLastLoop, PregelRunner=Runner, _output=_drained)
 
 _ORIGINALS = Originals(
-    *((Pregel, name) for name in ("ainvoke", "astream", "invoke", "stream")),
-    *((PregelLoop, name) for name in ("_emit", "_prepare_tasks_and_emit_checkpoint", "after_tick", "tick")),
-    (SyncPregelLoop, "__enter__"),
-    (AsyncPregelLoop, "__aenter__"),
-    *((PregelRunner, name) for name in ("atick", "tick")),
-    *((main, name) for name in ("AsyncPregelLoop", "PregelRunner", "SyncPregelLoop")),
-    *((_loop, name) for name in ("apply_writes", "prepare_next_tasks")),
-    *((_runner, name) for name in ("arun_with_retry", "run_with_retry")),
+    (vars(Pregel), ("ainvoke", "astream", "invoke", "stream")),
+    (vars(PregelLoop), ("_emit", "_prepare_tasks_and_emit_checkpoint", "_suppress_interrupt", "after_tick", "tick")),
+    (vars(PregelLoop), ("_put_checkpoint", "output_writes", "put_writes")),
+    (vars(PregelRunner), ("atick", "tick")),
+    (vars(_loop), ("prepare_next_tasks",)),
+    # What the rebound functions find in their modules was found once.
+    *names_used(Pregel.stream, Pregel.astream, PregelRunner.tick, PregelRunner.atick, PregelLoop.after_tick),
+    *names_used(SyncPregelLoop.__enter__, AsyncPregelLoop.__aenter__, run_with_retry, arun_with_retry),
 )
+"""What a lean run takes the place of."""
 
 _OF_A_CALL = frozenset(
     {"context", "output_keys", "interrupt_before", "interrupt_after", "durability", "control", "stream_mode"}

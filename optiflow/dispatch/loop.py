@@ -12,12 +12,13 @@ from langgraph.pregel._io import map_output_updates, map_output_values
 from langgraph.pregel._loop import AsyncPregelLoop, PregelLoop, SyncPregelLoop
 from langgraph.pregel._runner import PregelRunner
 
+from optiflow.dispatch.attempts import attempt, attempt_async
 from optiflow.dispatch.channels import STEADY, Channels, apply
 from optiflow.dispatch.executors import AsyncExecutor, Executor
 from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import is_flat, is_idle
 from optiflow.dispatch.tally import current_tally
-from optiflow.dispatch.tasks import Shared, attempt, attempt_async, prepare
+from optiflow.dispatch.tasks import Shared, prepare
 
 __all__ = ["AsyncLastLoop", "AsyncLoop", "Runner", "SyncLastLoop", "SyncLoop"]
 

@@ -24,8 +24,8 @@ from optiflow.dispatch.managers import child, is_flat, is_idle, joined_tags, new
 
 __all__ = ["LeanCallable", "LeanSequence", "lean_sequence"]
 
-_ORIGINALS = Originals((RunnableSeq, "ainvoke"), (RunnableSeq, "invoke"))
-_ORIGINALS_OF_FUNCTIONS = Originals((RunnableCallable, "ainvoke"), (RunnableCallable, "invoke"))
+_ORIGINALS = Originals((vars(RunnableSeq), ("ainvoke", "invoke")))
+_ORIGINALS_OF_FUNCTIONS = Originals((vars(RunnableCallable), ("ainvoke", "invoke")))
 
 
 class LeanCallable(RunnableCallable):

@@ -1,4 +1,4 @@
-"""The tasks of a step: how they are prepared, and how an attempt at one starts.
+"""The tasks of a step, prepared.
 
 What is rare (a ``Send``, a cached node, a checkpoint of an older format) is left to LangGraph, task by task.
 """
@@ -6,9 +6,8 @@ What is rare (a ``Send``, a cached node, a checkpoint of an older format) is lef
 from __future__ import annotations
 
 import binascii
-import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,12 +43,10 @@ from langgraph.pregel._algo import (
     prepare_next_tasks,
     prepare_single_task,
 )
-from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.runtime import DEFAULT_RUNTIME, ExecutionInfo, Runtime
 from langgraph.types import PregelExecutableTask
 
 from optiflow.dispatch.channels import Channels, reader
-from optiflow.dispatch.internals import rebound
 from optiflow.dispatch.managers import child, is_flat
 
 if TYPE_CHECKING:
@@ -57,7 +54,7 @@ if TYPE_CHECKING:
     from langgraph.pregel._loop import PregelLoop
     from langgraph.pregel._read import PregelNode
 
-__all__ = ["Shared", "attempt", "attempt_async", "prepare"]
+__all__ = ["Shared", "prepare"]
 
 
 def prepare(loop: PregelLoop, channels: Channels, shared: Shared, kind: type[Any]) -> dict[str, PregelExecutableTask]:
@@ -287,60 +284,3 @@ class _Step:
 
 def _joined(run: list[str] | None, node: Iterable[str] | None) -> list[str] | None:
     return [*run, *node] if run and node else run or cast("list[str] | None", node)
-
-
-class _NoRuntime:
-    """What no runtime is an instance of: the attempt's own is in place already."""
-
-
-_run_once = rebound(run_with_retry, Runtime=_NoRuntime)
-_arun_once = rebound(arun_with_retry, Runtime=_NoRuntime)
-
-
-def attempt(task: PregelExecutableTask, retry_policy: Any, configurable: Mapping[str, Any] | None = None) -> Any:
-    """LangGraph's ``run_with_retry``; a task that is tried once is told so in one go."""
-    told = _told(task, retry_policy, configurable)
-    if told is None:
-        return run_with_retry(task, retry_policy, cast("Any", configurable))
-    return _run_once(task, retry_policy, told)
-
-
-async def attempt_async(
-    task: PregelExecutableTask, retry_policy: Any, stream: bool = False, configurable: Mapping[str, Any] | None = None
-) -> Any:
-    """LangGraph's ``arun_with_retry``; a task that is tried once is told so in one go."""
-    told = _told(task, retry_policy, configurable)
-    if told is None:
-        return await arun_with_retry(task, retry_policy, stream, cast("Any", configurable))
-    return await _arun_once(task, retry_policy, stream, told)
-
-
-def _told(
-    task: PregelExecutableTask, retry_policy: Any, configurable: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    """The configurable values of an attempt that is the only one."""
-    runtime = task.config[CONF].get(CONFIG_KEY_RUNTIME)
-    info = runtime.execution_info if type(runtime) is Runtime else None
-    if info is None or runtime is None or task.retry_policy or retry_policy or task.timeout is not None:
-        return None
-    return {
-        **(configurable or {}),
-        CONFIG_KEY_RUNTIME: Runtime(
-            context=runtime.context,
-            store=runtime.store,
-            stream_writer=runtime.stream_writer,
-            heartbeat=runtime.heartbeat,
-            previous=runtime.previous,
-            execution_info=ExecutionInfo(
-                checkpoint_id=info.checkpoint_id,
-                checkpoint_ns=info.checkpoint_ns,
-                task_id=info.task_id,
-                thread_id=info.thread_id,
-                run_id=info.run_id,
-                node_attempt=1,
-                node_first_attempt_time=time.time(),
-            ),
-            server_info=runtime.server_info,
-            control=runtime.control,
-        ),
-    }

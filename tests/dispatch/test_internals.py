@@ -11,7 +11,7 @@ import pytest
 from langgraph.pregel import Pregel, _algo
 
 from optiflow.dispatch import internals
-from optiflow.dispatch.internals import Originals, digest, known_digests, rebound, why_unknown
+from optiflow.dispatch.internals import Originals, digest, known_digests, names_used, rebound, why_unknown
 
 FACTOR = 2
 
@@ -90,7 +90,7 @@ def test_a_function_at_the_end_of_its_file_is_read_to_the_end() -> None:
 def test_originals_notice_a_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a class or a module, and its removal too."""
     owner = SimpleNamespace(work=len)
-    originals = Originals((_algo, "apply_writes"), (owner, "work"))
+    originals = Originals((vars(_algo), ("apply_writes", "local_read")), (vars(owner), ("work",)))
     assert originals.intact()
     with monkeypatch.context() as patch:
         patch.setattr(_algo, "apply_writes", lambda *args: set())
@@ -98,6 +98,17 @@ def test_originals_notice_a_replacement(monkeypatch: pytest.MonkeyPatch) -> None
     assert originals.intact()
     del owner.work
     assert not originals.intact()
+
+
+def test_the_names_that_a_function_uses_are_global_ones() -> None:
+    """Those of functions within it too, and nothing that is no function or class of the module."""
+
+    def outer(value: int) -> Any:
+        return [lambda: scaled(value) for _ in range(value) if FACTOR]
+
+    ((space, names),) = names_used(outer)
+    assert space is globals()
+    assert names == ["scaled"]
 
 
 def last() -> None:
