@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar, copy_context
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 from typing import Any, cast
 
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 
 from optiflow.optimizations.base import Optimization
 
-__all__ = ["AnyPregel", "OptimizedPregel", "OptimizedStateGraph", "activated", "run_level"]
+__all__ = ["AnyPregel", "activated", "run_level"]
 
 _active: ContextVar[frozenset[str]] = ContextVar("optiflow_active_toggles", default=frozenset())
 """Names of the toggles that an outer run holds already."""
@@ -43,11 +42,21 @@ def activated(graph: AnyPregel, toggles: Sequence[Optimization[Any]]) -> AnyPreg
     Returns:
         The same graph.
     """
-    toggles = run_level(toggles)
+    toggles = tuple(toggle for toggle in run_level(toggles) if not toggle.only_rewrites)
     if toggles:
-        graph.__class__ = OptimizedStateGraph if isinstance(graph, CompiledStateGraph) else OptimizedPregel
+        graph.__class__ = _activated_class(type(graph))
         cast(_Activated, graph).run_toggles = toggles
     return graph
+
+
+@lru_cache(maxsize=16)
+def _activated_class(plain: type[AnyPregel]) -> type[AnyPregel]:
+    """The same class, holding toggles around the runs of its graphs."""
+    if issubclass(plain, _Activated):
+        return plain
+    # A drawing (`get_graph().to_json()`) and a repr show the class: nothing that LangGraph shows may change.
+    shown = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
+    return cast("type[AnyPregel]", type(plain.__name__, (_Activated, plain), shown))
 
 
 class _Run:
@@ -162,20 +171,3 @@ async def _stepwise_async(stream: AsyncGenerator[Any], toggles: Sequence[Optimiz
 # Whoever inspects the methods sees LangGraph's parameters and documentation.
 for _name in ("invoke", "ainvoke", "stream", "astream"):
     update_wrapper(getattr(_Activated, _name), getattr(Pregel, _name))
-
-
-class OptimizedStateGraph(_Activated, CompiledStateGraph[Any, Any, Any, Any]):
-    """A compiled StateGraph whose runs hold the run-level toggles."""
-
-
-class OptimizedPregel(_Activated):
-    """A graph of the functional API whose runs hold the run-level toggles."""
-
-
-# A drawing (`get_graph().to_json()`) and a repr show the class: nothing that LangGraph shows may change.
-for _class, _plain in ((OptimizedStateGraph, CompiledStateGraph), (OptimizedPregel, Pregel)):
-    _class.__name__, _class.__qualname__, _class.__module__ = (
-        _plain.__name__,
-        _plain.__qualname__,
-        _plain.__module__,
-    )

@@ -271,13 +271,13 @@ def _arm(toggles: Sequence[Optimization[Any]]) -> str:
 
 def _undecided(toggle: Optimization[Any]) -> Decision:
     """What is said of a toggle that looked at no node."""
-    if run_level((toggle,)):
+    if run_level((toggle,)) and not toggle.only_rewrites:
         return Decision(toggle.name, "*", "applied", "acts around the run and changes no node")
     return Decision(toggle.name, "*", "refused", "finds nothing in this graph that it could do")
 
 
 def unplanned(toggle: Optimization[Any]) -> Decision:
     """What is said of a toggle on a graph without a StateGraph."""
-    if run_level((toggle,)):
+    if run_level((toggle,)) and not toggle.only_rewrites:
         return Decision(toggle.name, "*", "applied", "acts around the run; there is no StateGraph to rewrite")
     return Decision(toggle.name, "*", "refused", "there is no StateGraph to rewrite, as for an @entrypoint")

@@ -177,7 +177,10 @@ def _check(level: str) -> None:
 def _apply() -> None:
     threshold = max(_SEVERITY[level] for level in (_configured, *_filters))
     for name, (severity, method) in _METHODS.items():
-        setattr(Logger, name, method if severity >= threshold else _drop)
+        wanted = method if severity >= threshold else _drop
+        # Assigning to a class makes the interpreter forget what it learned about calls of all its methods.
+        if getattr(Logger, name) is not wanted:
+            setattr(Logger, name, wanted)
 
 
 def _drop(self: Logger, event: str, /, **fields: object) -> None:

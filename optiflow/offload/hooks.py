@@ -31,6 +31,7 @@ class Hooks:
         self._holders = 0
         self._installed: list[tuple[Any, str, object, Callable[..., Any]]] = []
         self._buried: dict[tuple[Any, str], Callable[..., Any]] = {}
+        self._hooks: dict[tuple[str, str], tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -56,7 +57,10 @@ class Hooks:
             plain = getattr(owner, name, None)
             # A hook that stayed below somebody else's is in force: another one would do its work twice.
             if plain is not None and self._buried.get((owner, name)) not in _layers(plain):
-                hook = wraps(plain)(wrap(plain))
+                wrapped, hook = self._hooks.get((module, dotted), (None, plain))
+                if wrapped is not plain:
+                    hook = wraps(plain)(wrap(plain))
+                    self._hooks[module, dotted] = plain, hook
                 self._installed.append((owner, name, vars(owner).get(name, _ABSENT), hook))
                 setattr(owner, name, hook)
 

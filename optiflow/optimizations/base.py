@@ -43,6 +43,9 @@ class Optimization(Generic[OptionsT]):
     options_model: ClassVar[type[Options]] = Options
     """The pydantic model of its options, a subclass of `Options`."""
 
+    only_rewrites: ClassVar[bool] = False
+    """Whether all that it does around a run is to keep account of what its rewrite did."""
+
     def __init__(self, options: OptionsT) -> None:
         self.options = options
 

@@ -28,6 +28,7 @@ _BUILT_IN = {
     "async": "async_:Async",
     "cache": "cache:Cache",
     "durability": "durability:Durability",
+    "dispatch": "dispatch:Dispatch",
     "speculate": "speculate:Speculate",
     "parallel": "parallel:Parallel",
 }

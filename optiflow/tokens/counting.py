@@ -81,7 +81,7 @@ class Offload:
 
     def __init__(self, min_characters: int) -> None:
         self._min_characters = min_characters
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="optiflow-tokens")
+        self._threads: ThreadPoolExecutor | None = None
         self._open = True
         self._lock = threading.Lock()
         self.offloaded = 0
@@ -99,12 +99,22 @@ class Offload:
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function`` in a thread, within the caller's context, as `asyncio.to_thread` does."""
         call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await asyncio.get_running_loop().run_in_executor(self._pool(), call)
 
     def close(self) -> None:
         """Let the threads end; whoever still counts in this context does it inline."""
-        self._open = False
-        self._threads.shutdown()
+        with self._lock:
+            self._open = False
+            threads = self._threads
+        if threads is not None:
+            threads.shutdown()
+
+    def _pool(self) -> ThreadPoolExecutor:
+        # Most runs count no long text: a pool is made for those that do.
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="optiflow-tokens")
+            return self._threads
 
 
 _counter: ContextVar[Counter] = ContextVar("optiflow_token_counter", default=NaiveCounter())  # noqa: B039

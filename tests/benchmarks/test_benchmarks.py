@@ -146,3 +146,11 @@ def test_the_clients_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert sum("50 calls through 50 clients" in name for name in names) == 5
     assert sum("less time" in name for name in names) == 2
     assert "cold, the run's start" in shown
+
+
+def test_framework(tmp_path: Path) -> None:
+    """One shape, once in every way."""
+    result, printed = _run(tmp_path, "framework.py", "--repetitions", "1", "--only", "10 sequential")
+    names = _names(result)
+    assert "geometric mean of CPU time, safe + dispatch" in names
+    assert all(name in printed for name in names)

@@ -58,11 +58,11 @@ def construct(case: Case, recorder: Recorder) -> tuple[StateGraph, Mapping[str, 
     return built if isinstance(built, tuple) else (built, {})
 
 
-def play(case: Case, way: Way, compiled: Any, recorder: Recorder) -> Observation:
+def play(case: Case, way: Way, compiled: Any, recorder: Recorder, *, listening: bool | None = None) -> Observation:
     """Do what the case does and see what happens.
 
-    Nothing listens to callbacks in a synchronous ``invoke``: graphs take shorter paths then. No work may be left
-    when a call has returned.
+    Nothing listens to callbacks in a synchronous ``invoke``, unless ``listening`` says otherwise: graphs take shorter
+    paths then. No work may be left when a call has returned.
     """
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -79,7 +79,7 @@ def play(case: Case, way: Way, compiled: Any, recorder: Recorder) -> Observation
         stream_modes=way.stream_modes,
         subgraphs=way.subgraphs,
         recorder=recorder,
-        callbacks=way.mode != "invoke",
+        callbacks=way.mode != "invoke" if listening is None else listening,
         loop_factory=new_event_loop,
     ) as observer:
         case.play(observer)

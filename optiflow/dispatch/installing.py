@@ -1,0 +1,71 @@
+"""From a plan to a graph that runs lean, and a decision for each node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from optiflow.plan.decision import Decision
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+
+    from optiflow.plan.graph_plan import GraphPlan, NodePlan
+
+__all__ = ["run_lean"]
+
+
+@dataclass(frozen=True)
+class _Lean:
+    """Makes a compiled graph lean."""
+
+    def install(self, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+        from optiflow.dispatch.graph import LeanStateGraph
+        from optiflow.dispatch.runnables import lean_sequence
+
+        for node in compiled.nodes.values():
+            sequence = lean_sequence(node.node)
+            if sequence is not None:
+                # PregelNode.node is a cached property: what sits in the instance wins over the computation.
+                node.__dict__["node"] = sequence
+        compiled.__class__ = LeanStateGraph
+
+
+def run_lean(plan: GraphPlan, *, toggle: str, prefix: str = "") -> GraphPlan:
+    """Make a plan's graph, and the graphs that are its nodes, run lean while nobody listens.
+
+    Args:
+        plan: The plan, which is not changed.
+        toggle: Name of the toggle for its decisions.
+        prefix: Dotted path to this graph in its parents.
+
+    Returns:
+        The plan with one more step after compiling, and a decision for every node.
+    """
+    from optiflow.dispatch.internals import why_unknown
+
+    unknown = why_unknown()
+    decisions: list[Decision] = []
+    for name, node in plan.nodes.items():
+        sub = plan.subplan(name)
+        if sub is not None:
+            inner = run_lean(sub, toggle=toggle, prefix=f"{prefix}{name}.")
+            decisions += inner.decisions[len(sub.decisions) :]
+            if unknown is None:
+                plan = plan.with_node(replace(node, subgraph=inner))
+        refusal = unknown or _why_not(node)
+        decisions.append(
+            Decision(toggle, prefix + name, "refused", refusal)
+            if refusal
+            else Decision(toggle, prefix + name, "applied", "starts no runs for handlers that are not there")
+        )
+    if unknown is None:
+        plan = plan.with_finisher(_Lean())
+    return plan.decide(*decisions)
+
+
+def _why_not(node: NodePlan) -> str | None:
+    policy = getattr(node.spec, "trace_policy", None)
+    if policy is not None and (policy.process_inputs or policy.process_outputs):
+        return "its trace policy processes what goes in and out, traced or not"
+    return None
