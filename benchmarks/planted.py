@@ -46,7 +46,7 @@ _ARMS = tuple(Arm(name=name, overrides=(), levels=on, config_sha256=name) for na
 def main(argv: Sequence[str] | None = None) -> None:
     """Simulate, print, and write the figures."""
     options = options_parser(__doc__, repetitions=1000).parse_args(argv)
-    figures = []
+    figures: list[Figure] = []
     for blocks in (5, 9, 15):
         figures += coverage(blocks, options.repetitions)
         figures.append(false_findings(blocks, options.repetitions))

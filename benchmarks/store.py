@@ -32,6 +32,8 @@ from optiflow.record.store import RecordStore, write_record
 from optiflow.report.experiment_terminal import experiment_view, experiments_view
 from optiflow.report.terminal import console
 
+__all__ = ["scratch_postgres", "scratch_sqlite"]
+
 _BATCH = 2000
 _ARMS, _BLOCKS = 32, 10
 _PATIENCE_S = 120.0
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=100_000, help="records of the large store (default: %(default)s)")
     options = parser.parse_args(argv)
     figures: list[Figure] = []
-    for kind, place in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
+    for kind, place in (("SQLite", scratch_sqlite), ("PostgreSQL", scratch_postgres)):
         with place() as url:
             if url is not None:
                 figures += written(kind, url, options.writers, options.records)
@@ -197,13 +199,15 @@ def _record() -> RunRecord:
 
 
 @contextmanager
-def _sqlite() -> Iterator[str]:
+def scratch_sqlite() -> Iterator[str]:
+    """A file of its own."""
     with TemporaryDirectory() as folder:
         yield f"sqlite:///{Path(folder) / 'records.sqlite'}"
 
 
 @contextmanager
-def _postgres() -> Iterator[str | None]:
+def scratch_postgres() -> Iterator[str | None]:
+    """A database of its own on the server that the environment names; None without one."""
     server = os.environ.get("OPTIFLOW_BENCHMARK_POSTGRES_URL")
     if server is None:
         yield None
