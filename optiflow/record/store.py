@@ -48,6 +48,7 @@ class RecordStore:
 
     def __init__(self, url: str, *, patience_s: float = 5.0, retry_s: float = 10.0) -> None:
         self.database = Database(url, patience_s=patience_s, retry_s=retry_s)
+        self._baselines: dict[str, RunRecord] = {}
 
     def save(self, record: RunRecord) -> None:
         """Insert the record, or replace the one of the same id.
@@ -109,8 +110,16 @@ class RecordStore:
 
     def baselines_of(self, workflow: str, count: int) -> list[RunRecord]:
         """The newest runs of a workflow, by its name, that went well with no toggle on; newest first."""
-        query = sa.select(_RUNS).where(_RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == "")
-        return self._fetch(query.order_by(*_NEWEST_FIRST).limit(count))
+        query = sa.select(_RUNS.c.id).where(
+            _RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == ""
+        )
+        ids = [row.id for row in self.database.rows(query.order_by(*_NEWEST_FIRST).limit(count))]
+        # Each job of a sweep asks for them; they never change, and reading one takes as long as ten queries.
+        if missing := [each for each in ids if each not in self._baselines]:
+            read = self._fetch(sa.select(_RUNS).where(_RUNS.c.id.in_(missing)))
+            known = self._baselines | {record.record_id: record for record in read}
+            self._baselines = {each: known[each] for each in ids}
+        return [self._baselines[each] for each in ids]
 
     def newest(self, count: int = 1) -> list[RunRecord]:
         """The newest records of all, newest first."""

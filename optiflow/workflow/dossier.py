@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
@@ -40,15 +42,23 @@ def read_dossiers(packages: Sequence[str], max_chars: int) -> tuple[Documents, d
     documents: Documents = {}
     truth: dict[str, PackageTruth] = {}
     for package in packages:
-        distribution = _distribution(package)
-        facts = truth[package] = package_truth(distribution)
-        licences = _licence_files(distribution)
-        documents[package] = {
-            "sheet": _sheet(distribution, facts, licences),
-            "description": _description(distribution)[:max_chars],
-            "licence": _licence_text(licences, max_chars),
-        }
-    return documents, truth
+        documents[package], truth[package] = _dossier(package, max_chars, tuple(sys.path))
+    return {package: dict(dossier) for package, dossier in documents.items()}, truth
+
+
+# What is installed stays as it is while a process runs, like the modules that were imported from it; a sweep asks for
+# the same packages in each of its runs.
+@lru_cache(maxsize=128)
+def _dossier(package: str, max_chars: int, _search_path: tuple[str, ...]) -> tuple[dict[str, str], PackageTruth]:
+    distribution = _distribution(package)
+    facts = package_truth(distribution)
+    licences = _licence_files(distribution)
+    dossier = {
+        "sheet": _sheet(distribution, facts, licences),
+        "description": _description(distribution)[:max_chars],
+        "licence": _licence_text(licences, max_chars),
+    }
+    return dossier, facts
 
 
 def _distribution(package: str) -> Distribution:

@@ -78,6 +78,15 @@ def test_node_cache(tmp_path: Path) -> None:
     assert calls == 1
 
 
+def test_model_calls(tmp_path: Path) -> None:
+    """What merging calls costs, once each; that equal calls at once are one request is no timing."""
+    result, printed = _run(tmp_path, "model_calls.py", "--repetitions", "1")
+    names = _names(result)
+    assert all(name in printed for name in names)
+    requests = [figure["value"] for figure in result["figures"] if figure["name"].startswith("requests of")]
+    assert requests == [1] * 8
+
+
 @pytest.mark.slow
 def test_main_job(tmp_path: Path) -> None:
     """Both arms, whole processes and memory over a few runs of a small input."""

@@ -67,14 +67,14 @@ def test_equal(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0, and how much was compared."""
     assert check.main(given("same")) == 0
     told = capsys.readouterr().out
-    assert told.startswith("same under cache, async, parallel: equal\ncompared: 1 turns, ")
+    assert told.startswith("same under async, cache, parallel: equal\ncompared: 1 turns, ")
 
 
 def test_different(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 3, and the first difference: here a graph that does not even equal itself."""
     assert check.main(given("different")) == 3
     told = capsys.readouterr().out
-    assert told.startswith("different under cache, async, parallel: DIFFERENT\n")
+    assert told.startswith("different under async, cache, parallel: DIFFERENT\n")
     assert "'call 1' became 'call 2'" in told or '"call 1" became "call 2"' in told
 
 
@@ -83,7 +83,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(given("interrupted", "--json", "workflow.resume=[go]")) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["workflow"], told["equal"], told["difference"]) == ("interrupted", True, None)
-    assert told["toggles"] == ["cache", "async", "parallel"]
+    assert told["toggles"] == ["async", "cache", "parallel"]
     assert told["compared"]["turns"] == 2
     assert check.main(given("different", "--json")) == 3
     told = json.loads(capsys.readouterr().out)

@@ -138,7 +138,7 @@ def test_program_and_its_children_are_optimized(run: Run, project: Path) -> None
     done = run("+opt=[cache,async]", "--", *program, environment=environment, text="typed")
     assert done.stderr == ""
     assert done.returncode == 7
-    both = ["cache", "async"]
+    both = ["async", "cache"]
     assert json.loads(done.stdout) == {
         "hooks": ["own sitecustomize"],
         "early": [],

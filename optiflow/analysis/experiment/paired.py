@@ -19,7 +19,7 @@ Logs = NDArray[np.float64]
 
 _RESAMPLES = 4999
 _ROUNDING = 1e-12
-_FEWEST_TO_RESAMPLE = 5
+_FEWEST_TO_RESAMPLE = 6
 """With fewer values even the range of all of them covers the median less often than 95 times in 100."""
 
 
@@ -42,7 +42,7 @@ def interval_of_median(logs: Logs, *, level: float = 0.95, seed: int = 0) -> Int
 
     The percentile interval of `scipy.stats.bootstrap`, at a level that is widened for small samples as in Hesterberg
     (2015), "What Teachers Should Know About the Bootstrap", section 3.2: the plain one is too narrow by about
-    sqrt((n - 1) / n) and by normal instead of Student quantiles. Fewer than five values, which no resampling can
+    sqrt((n - 1) / n) and by normal instead of Student quantiles. Fewer than six values, which no resampling can
     stretch, get Student's interval of the mean.
 
     Args:

@@ -6,7 +6,6 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -15,7 +14,7 @@ from langchain_core.globals import get_llm_cache
 
 from optiflow.caching.calls.flights import Flight, Flights, alone, is_alone
 from optiflow.caching.calls.identity import request_key
-from optiflow.caching.calls.parts import Part, fresh, messages_of
+from optiflow.caching.calls.parts import Part, copied, fresh, messages_of
 from optiflow.caching.calls.request import Request
 from optiflow.caching.calls.responses import Responses, ResponseStore
 from optiflow.caching.calls.sampling import is_deterministic
@@ -219,7 +218,7 @@ class ModelCalls:
             yield landed.append
         finally:
             self._flights.leave(key, loop)
-            flight.land(_copied(landed[0]) if landed and flight.followers else None)
+            flight.land(_copy_of(landed[0]) if landed and flight.followers else None)
 
 
 def _on_loop() -> bool:
@@ -234,12 +233,12 @@ def _if_comparable(key: Callable[[], str]) -> str | None:
         return None
 
 
-def _copied(part: Part) -> Part | None:
+def _copy_of(part: Part) -> Part | None:
     try:
-        return deepcopy(part)
+        return copied(part)
     except Exception:  # noqa: BLE001 - an answer that can't be copied is the caller's alone
         return None
 
 
 def _own(part: Part) -> Part:
-    return _copied(part) or part
+    return _copy_of(part) or part

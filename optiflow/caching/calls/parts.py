@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from optiflow.caching.encoding import Codec, CorruptError
 
-__all__ = ["AsyncRecorder", "Part", "Recorder", "Token", "decode", "encode", "fresh", "messages_of"]
+__all__ = ["AsyncRecorder", "Part", "Recorder", "Token", "copied", "decode", "encode", "fresh", "messages_of"]
 
 Token = tuple[str, dict[str, Any]]
 """What a model told its callbacks: arguments of ``on_llm_new_token``."""
@@ -35,15 +35,21 @@ class Part:
     tokens: list[Token] = field(default_factory=list)
 
 
+def copied(part: Part) -> Part:
+    """A copy, in which what was told of a chunk is still told of the chunk that is returned."""
+    seen: dict[int, Any] = {}
+    return Part(deepcopy(part.content, seen), deepcopy(part.tokens, seen) if part.tokens else [])
+
+
 def fresh(part: Part) -> Part:
     """A copy without message ids."""
-    copied = deepcopy(part)
-    for message in messages_of([copied]):
+    copy = copied(part)
+    for message in messages_of([copy]):
         message.id = None
-    for _, more in copied.tokens:
+    for _, more in copy.tokens:
         if isinstance(more.get("chunk"), ChatGenerationChunk):
             more["chunk"].message.id = None
-    return copied
+    return copy
 
 
 def messages_of(parts: Iterable[Part]) -> Iterator[BaseMessage]:
