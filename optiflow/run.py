@@ -22,7 +22,7 @@ from optiflow.config.models import RunConfig
 from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
 from optiflow.models.load import load_chat_model
 from optiflow.monitor.memory import MemoryProbe
-from optiflow.monitor.observation import NodeSpan, provider_seconds, provider_total_seconds
+from optiflow.monitor.observation import ModelCall, NodeSpan, provider_seconds, provider_total_seconds
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
@@ -46,6 +46,7 @@ from optiflow.record.schema import (
     config_digest,
     new_record_id,
 )
+from optiflow.tokens.prices import price_usd
 from optiflow.workflow.graph_sources import graph_sources
 from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
@@ -247,6 +248,7 @@ class _Attempt:
                 cpu_s=self._cpu_s,
             ),
             "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion, wasted=self._wasted()),
+            "cost_usd": _cost(calls),
             "model_calls": calls,
             "nodes": self.observed.nodes,
             "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
@@ -303,6 +305,12 @@ def _started(job: Job) -> RunRecord:
         effects=_effects(job.workflow),
         deciding=() if job.workflow.builder is None else tuple(job.workflow.builder.branches),
     )
+
+
+def _cost(calls: Sequence[ModelCall]) -> float | None:
+    """The list price of all calls; None where that of one is not known."""
+    prices = [price_usd(call.model, call.prompt_tokens, call.completion_tokens) for call in calls]
+    return sum(price for price in prices if price is not None) if calls and None not in prices else None
 
 
 def _effects(workflow: Workflow) -> dict[str, NodeEffects] | None:

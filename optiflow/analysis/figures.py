@@ -50,6 +50,8 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
         named["tokens_wasted"] = record.tokens.wasted
     if record.memory.peak_traced_mb is not None:
         named["peak_traced_mb"] = record.memory.peak_traced_mb
+    if record.cost_usd is not None:
+        named["cost_usd"] = record.cost_usd
     if record.quality is not None:
         named["grade"] = record.quality.grade
         named["score"] = record.quality.score

@@ -110,9 +110,7 @@ class RecordStore:
 
     def baselines_of(self, workflow: str, count: int) -> list[RunRecord]:
         """The newest runs of a workflow, by its name, that went well with no toggle on; newest first."""
-        query = sa.select(_RUNS.c.id).where(
-            _RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == ""
-        )
+        query = sa.select(_RUNS.c.id).where(_RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == "")
         ids = [row.id for row in self.database.rows(query.order_by(*_NEWEST_FIRST).limit(count))]
         # Each job of a sweep asks for them; they never change, and reading one takes as long as ten queries.
         if missing := [each for each in ids if each not in self._baselines]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ _ROWS = {
     "prompt_tokens": "  prompt",
     "completion_tokens": "  completion",
     "tokens_wasted": "  and wasted besides",
+    "cost_usd": "cost, US dollars",
     "model_calls": "model calls",
     "grade": "grade",
     "score": "  score",
@@ -66,6 +67,8 @@ def figure_text(value: object) -> str:
 def outcome_view(outcome: Outcome) -> RenderableType:
     """Everything about one run: figures beside the baseline's, criteria, verdict."""
     parts: list[RenderableType] = [_title(outcome), _figures(outcome)]
+    if outcome.record.statistics:
+        parts.append(_statistics(outcome.record.statistics))
     criteria = outcome.verdict.criteria
     # Most criteria are about toggles; a baseline shows them only where they say why it fails.
     if criteria and (not outcome.is_baseline or any(result.passed is False for result in criteria)):
@@ -153,6 +156,18 @@ def _figures(outcome: Outcome) -> Table:
         else:
             old = before.get(name)
             table.add_row(label, figure_text(old), figure_text(after[name]), _change(old, after[name]))
+    return table
+
+
+def _statistics(statistics: Mapping[str, Mapping[str, float | int | str]]) -> Table:
+    """What each toggle counted in the run; the baseline has none of it. Durations by operation are left out."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("toggle")
+    table.add_column("did")
+    for toggle, figures in statistics.items():
+        shown = [f"{name} {figure_text(value)}" for name, value in figures.items() if value and "." not in name]
+        if shown:
+            table.add_row(toggle, Text(" · ".join(shown)))
     return table
 
 
