@@ -14,7 +14,7 @@ RANDOM = [str(uuid4()), f"run-{uuid4()}-0", f"run--{uuid4()}", f"lc_run--{uuid4(
           "msg_01XFDUDYJgAACzvnptvVoYEL"]  # fmt: skip
 
 
-@pytest.mark.parametrize("message_id", RANDOM)
+@pytest.mark.parametrize("message_id", RANDOM, ids=range(len(RANDOM)))
 def test_a_random_id_does_not_count(message_id: str) -> None:
     """The same message with another one is the same message."""
     assert canonical(HumanMessage("hi", id=message_id), InputIds()) == canonical(

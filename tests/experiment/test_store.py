@@ -118,6 +118,7 @@ def test_an_interrupted_run_leaves_its_job_to_be_done(
         ("elsewhere/1/1.0/x", 5, False),
         ("elsewhere/1/1.0/x", 31, True),
     ],
+    ids=["no such process", "another process of its number", "elsewhere, heard of", "elsewhere, silent"],
 )
 def test_a_dead_worker_s_job_is_taken_over(
     experiments: ExperimentStore, make_plan: Any, owner: str, silent_s: int, taken: bool
