@@ -14,7 +14,7 @@ def price_usd(model_name: str, prompt_tokens: int, completion_tokens: int) -> fl
         completion_tokens: Tokens written.
 
     Returns:
-        None where the model's price is not known, or the extra ``providers`` is not installed.
+        None where the price is not known, or the library is not installed (``pip install 'optiflow[providers]'``).
     """
     try:
         from genai_prices import Usage, calc_price

@@ -114,9 +114,12 @@ class ModelCalls:
                     self.statistics.count_merged(request.model_name, messages_of(stream.first(given)))
                 if self._streams.leave(key, None, stream):
                     stream.give_up()
+        if keys.is_plain:
+            yield from request.chunks(recorded=False)
+            return
         with closing(self._source(request, keys)) as source:
             for part in source:
-                yield part if keys.is_plain else _own(part)
+                yield _own(part)
 
     async def chunks_async(self, request: Request) -> AsyncIterator[Part]:
         """An answer bit by bit."""
@@ -139,9 +142,14 @@ class ModelCalls:
                     self.statistics.count_merged(request.model_name, messages_of(stream.first(given)))
                 if self._async_streams.leave(key, loop, stream):
                     await stream.give_up()
+        if keys.is_plain:
+            async with aclosing(request.chunks_async(recorded=False)) as chunks:
+                async for part in chunks:
+                    yield part
+            return
         async with aclosing(self._source_async(request, keys)) as source:
             async for part in source:
-                yield part if keys.is_plain else _own(part)
+                yield _own(part)
 
     def _keys(self, request: Request, form: str) -> _Keys:
         model = request.model
@@ -179,13 +187,13 @@ class ModelCalls:
         return part, Part(part.content)
 
     def _source(self, request: Request, keys: _Keys) -> Generator[Part]:
-        """The parts of a stream; where they are for others too, nobody may change them."""
+        """The parts of a stream, which nobody may change."""
         parts = self._responses.get(keys.kept, request)
         if parts is not None:
             yield from parts
             return
         parts = []
-        with closing(request.chunks(recorded=not keys.is_plain)) as chunks:
+        with closing(request.chunks(recorded=True)) as chunks:
             for part in chunks:
                 if keys.kept is not None:
                     parts.append(part)
@@ -199,7 +207,7 @@ class ModelCalls:
                 yield part
             return
         parts = []
-        async with aclosing(request.chunks_async(recorded=not keys.is_plain)) as chunks:
+        async with aclosing(request.chunks_async(recorded=True)) as chunks:
             async for part in chunks:
                 if keys.kept is not None:
                     parts.append(part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -93,4 +94,9 @@ class Request:
 
 def _takes_callbacks(generate: Callable[..., Any]) -> bool:
     # LangChain looks in the same way.
-    return "run_manager" in inspect.signature(generate).parameters
+    return _names_callbacks(getattr(generate, "__func__", generate))
+
+
+@lru_cache(maxsize=256)
+def _names_callbacks(function: Callable[..., Any]) -> bool:
+    return "run_manager" in inspect.signature(function).parameters
