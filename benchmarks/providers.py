@@ -91,25 +91,34 @@ def anthropic(url: str) -> Any:
     return ChatAnthropic(model="m", base_url=url, api_key="key")  # type: ignore[call-arg,arg-type]
 
 
-def graph_of(model: Any, *, nested: bool) -> Any:
-    """A graph that asks each prompt in a task of its own; nested: half of them two subgraphs further down."""
+def graph_of(model: Any, *, nested: bool, tasks: int) -> Any:
+    """A graph whose tasks ask the prompts, each its share in turn; nested: every other task two subgraphs down."""
 
-    def told(started: float, prompt: str, text: str) -> State:
-        return {"answers": [f"{prompt}: {text}"], "seconds": [perf_counter() - started]}
+    def told(started: float, prompt: str, text: str) -> tuple[str, float]:
+        return f"{prompt}: {text}", perf_counter() - started
 
-    def ask(state: State) -> State:
-        (prompt,), started = state["prompts"], perf_counter()
+    def ask_one(prompt: str) -> tuple[str, float]:
+        started = perf_counter()
         try:
             return told(started, prompt, str(model.invoke(prompt).content))
         except Exception as error:  # noqa: BLE001  a prompt that is lost is what is counted
             return told(started, prompt, type(error).__name__)
 
-    async def ask_async(state: State) -> State:
-        (prompt,), started = state["prompts"], perf_counter()
+    async def ask_one_async(prompt: str) -> tuple[str, float]:
+        started = perf_counter()
         try:
             return told(started, prompt, str((await model.ainvoke(prompt)).content))
         except Exception as error:  # noqa: BLE001  a prompt that is lost is what is counted
             return told(started, prompt, type(error).__name__)
+
+    def state_of(asked: Sequence[tuple[str, float]]) -> State:
+        return {"answers": [text for text, _ in asked], "seconds": [seconds for _, seconds in asked]}
+
+    def ask(state: State) -> State:
+        return state_of([ask_one(prompt) for prompt in state["prompts"]])
+
+    async def ask_async(state: State) -> State:
+        return state_of([await ask_one_async(prompt) for prompt in state["prompts"]])
 
     node: Any = RunnableLambda(ask, ask_async)
     deep = node
@@ -124,8 +133,8 @@ def graph_of(model: Any, *, nested: bool) -> Any:
     builder.add_conditional_edges(
         START,
         lambda state: [
-            Send("deep" if nested and number % 2 else "ask", {"prompts": [prompt]})
-            for number, prompt in enumerate(state["prompts"])
+            Send("deep" if nested and task % 2 else "ask", {"prompts": state["prompts"][task::tasks]})
+            for task in range(tasks)
         ],
         ["ask", "deep"],
     )
@@ -156,6 +165,7 @@ def measured(
     nested: bool = False,
     sync: bool = False,
     at_once: int | None = None,
+    tasks: int | None = None,
 ) -> Measured:
     """Run a graph under a toggle, or plain.
 
@@ -167,6 +177,7 @@ def measured(
         nested: Whether half of the prompts are asked in subgraphs of subgraphs.
         sync: Whether the graph is run from a thread.
         at_once: Most tasks at a time, as the run's configuration says; None: all.
+        tasks: How many tasks share the prompts; None: one each.
     """
     config: Any = {"max_concurrency": at_once} if at_once else {}
     given = {"prompts": [f"p{number}" for number in range(prompts)]}
@@ -177,7 +188,7 @@ def measured(
         return final, perf_counter() - started
 
     with provider(behaviour) as (url, seen), held():
-        final, seconds = asyncio.run(run(graph_of(client(url), nested=nested)))
+        final, seconds = asyncio.run(run(graph_of(client(url), nested=nested, tasks=tasks or prompts)))
     right = {f"{prompt}: answer to {prompt}" for prompt in given["prompts"]}
     return Measured(seconds, len(right - set(final["answers"])), seen, sorted(final["seconds"]))
 
@@ -251,8 +262,8 @@ def hedging(repetitions: int, prompts: int, mean_s: float) -> list[Figure]:
     hedged: list[Measured] = []
     for seed in range(repetitions):
         behaviour = Behaviour(mean_s=mean_s, slow_share=0.01, seed=seed)
-        plain.append(measured(behaviour, prompts, nullcontext, at_once=HEDGED_AT_ONCE))
-        hedged.append(measured(behaviour, prompts, lambda: limited(hedge=True), at_once=HEDGED_AT_ONCE))
+        plain.append(measured(behaviour, prompts, nullcontext, tasks=HEDGED_AT_ONCE))
+        hedged.append(measured(behaviour, prompts, lambda: limited(hedge=True), tasks=HEDGED_AT_ONCE))
     lower = [100 * (1 - b.p99 / a.p99) for a, b in zip(plain, hedged, strict=True)]
     more = [100 * (b.seen["tokens"] / a.seen["tokens"] - 1) for a, b in zip(plain, hedged, strict=True)]
     return [
@@ -308,7 +319,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     figures = [
         *under_a_limit(options.repetitions, options.prompts, options.mean_s),
         *others_under_a_limit(options.repetitions, options.prompts, options.mean_s),
-        *hedging(options.repetitions, options.calls, options.mean_s / 5),
+        *hedging(options.repetitions, options.calls, options.mean_s / 2),
         *asyncio.run(overhead(options.repetitions)),
     ]
     how = {"prompts": options.prompts, "calls": options.calls, "mean_s": options.mean_s}
