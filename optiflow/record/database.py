@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
+from optiflow.record.redact import Redactor
 
 __all__ = ["STORE_VERSION", "Database"]
 
@@ -47,7 +48,7 @@ class Database:
         try:
             address = _with_driver(sa.make_url(url))
             self.file = _sqlite_file(address)
-            self.name = str(self.file or address.render_as_string(hide_password=True))
+            self.name = str(self.file or Redactor().text(address.render_as_string(hide_password=True)))
             sqlite = address.get_backend_name() == "sqlite"
             pool = (StaticPool if self.file is None else NullPool) if sqlite else QueuePool
             self._engine = sa.create_engine(

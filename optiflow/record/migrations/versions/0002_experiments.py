@@ -26,4 +26,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("record_id", sa.String(32)),
     )
+    if op.get_bind().dialect.name != "sqlite":
+        # SQLite heeds no length.
+        op.alter_column("optiflow_runs", "workflow", type_=sa.Text)
     op.execute("UPDATE optiflow_store SET version = 2")
