@@ -106,10 +106,10 @@ def test_a_newer_store_is_left_alone(postgres_url: str, store: RecordStore, make
     store.save(make_record())
     with psycopg.connect(postgres_url) as other:
         other.execute("UPDATE optiflow_store SET version = version + 1")
-    fresh = RecordStore(postgres_url)
-    for ask in (fresh.newest, lambda: fresh.save(make_record())):
-        with pytest.raises(StoreVersionError, match=f"has schema version {STORE_VERSION + 1}, this OptiFlow knows"):
-            ask()
+    with closing(RecordStore(postgres_url)) as fresh:
+        for ask in (fresh.newest, lambda: fresh.save(make_record())):
+            with pytest.raises(StoreVersionError, match=f"has schema version {STORE_VERSION + 1}, this OptiFlow knows"):
+                ask()
 
 
 def test_what_can_not_be_reached_is_said_without_passwords(postgres_url: str, make_record: Make) -> None:
@@ -119,10 +119,8 @@ def test_what_can_not_be_reached_is_said_without_passwords(postgres_url: str, ma
         ("postgresql://me:s3cret@127.0.0.1:1/db?sslpassword=s3cret", "Connection refused: start the server"),
         (server._replace(path="/no_such_thing").geturl(), '"no_such_thing" does not exist: '),
     ):
-        for ask in (
-            RecordStore(address, retry_s=0.1).newest,
-            lambda address=address: RecordStore(address, retry_s=0.1).save(make_record()),
-        ):
+        unreachable = RecordStore(address, retry_s=0.1)
+        for ask in (unreachable.newest, lambda store=unreachable: store.save(make_record())):
             with pytest.raises(StoreError, match=said) as raised:
                 ask()
             assert "\n" not in str(raised.value)
