@@ -80,7 +80,7 @@ class _Describer:
 
     def __init__(self, *, lasting: bool) -> None:
         self._lasting = lasting
-        self._clients: dict[int, Any] = {}
+        self._clients: dict[int, bytes] = {}
 
     def model(self, model: BaseChatModel) -> dict[str, Any]:
         fields = type(model).model_fields
@@ -120,8 +120,8 @@ class _Describer:
         client = _client(value)
         if client is not None:
             if id(client) not in self._clients:
-                account = _account(client)
-                self._clients[id(client)] = {name: self._held(each, derived=derived) for name, each in account.items()}
+                account = {name: self._held(each, derived=derived) for name, each in _account(client).items()}
+                self._clients[id(client)] = canonical(account)
             return ["client", self._clients[id(client)]]
         try:
             canonical(value)
