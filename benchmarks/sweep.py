@@ -1,4 +1,4 @@
-"""A whole factorial, and sweeps that are killed; ``python benchmarks/sweep.py [--json FILE] [--kills N] [OVERRIDE ...]``.
+"""A whole factorial, and sweeps that are killed; ``benchmarks/sweep.py [--json FILE] [--kills N] [OVERRIDE ...]``.
 
 The factorial runs as a user would start it, two processes on the virtual clock. CPU time of all its processes is
 measured beside the wall time: on a machine that does other things as well, it is what tells how long two idle
