@@ -30,6 +30,9 @@ USAGE = """usage: python -m optiflow experiment plan DESIGN [OVERRIDE ...]   lis
 _ENDINGS = {".html": "html", ".md": "markdown", ".json": "json"}
 _FORMATS = ("terminal", "json", "markdown", "html")
 _POLL_S = 0.5
+_CHANGE = 0.05
+"""A plan says how many blocks detect this change, as a share."""
+_EARLIER_RUNS = 50
 
 
 def main(argv: Sequence[str]) -> int:
@@ -234,10 +237,17 @@ def _rendered(form: str, plan: ExperimentPlan, analysis: ExperimentAnalysis, run
 
 
 def _print_plan(plan: ExperimentPlan) -> None:
+    from optiflow.analysis.experiment.power import outlook
+    from optiflow.analysis.figures import figures
+    from optiflow.record.store import RecordStore
     from optiflow.report.experiment_terminal import plan_view
     from optiflow.report.terminal import console
 
-    console().print(plan_view(plan))
+    with closing(RecordStore(get_settings().store_url)) as records:
+        earlier = records.baselines_under(plan.workload_key, _EARLIER_RUNS)
+    values = [figures(record).get(plan.figures[0]) for record in earlier]
+    measured = [float(value) for value in values if isinstance(value, int | float)]
+    console().print(plan_view(plan, outlook(_CHANGE, measured)))
 
 
 def _wants_json(plan: ExperimentPlan) -> bool:

@@ -108,6 +108,13 @@ class RecordStore:
         """The newest run under this key that went well with no toggle on."""
         return self.latest(comparison_key, toggles=())
 
+    def baselines_under(self, comparison_key: str, count: int) -> list[RunRecord]:
+        """The newest runs under this key that went well with no toggle on, oldest first."""
+        query = sa.select(_RUNS).where(
+            _RUNS.c.comparison_key == comparison_key, _RUNS.c.status == "ok", _RUNS.c.toggles == ""
+        )
+        return self._fetch(query.order_by(*_NEWEST_FIRST).limit(count))[::-1]
+
     def baselines_of(self, workflow: str, count: int) -> list[RunRecord]:
         """The newest runs of a workflow, by its name, that went well with no toggle on; newest first."""
         query = sa.select(_RUNS.c.id).where(_RUNS.c.workflow == workflow, _RUNS.c.status == "ok", _RUNS.c.toggles == "")

@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from optiflow.analysis.experiment.power import Outlook
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan, JobState
 from optiflow.report.terminal import figure_text
-from optiflow.report.wording import call_text, ratio_text
+from optiflow.report.wording import call_text, outlook_text, ratio_text
 
 __all__ = ["comparison_view", "experiment_view", "experiments_view", "plan_view"]
 
@@ -22,8 +23,8 @@ _MOST_PAIRS = 10
 _STATES: tuple[JobState, ...] = ("done", "failed", "claimed", "planned")
 
 
-def plan_view(plan: ExperimentPlan) -> RenderableType:
-    """The arms and the order of the jobs; nothing has run."""
+def plan_view(plan: ExperimentPlan, outlooks: Sequence[Outlook] = ()) -> RenderableType:
+    """The arms, the order of the jobs, and how many blocks would tell; nothing has run."""
     table = _table("arm", "toggles on", "overrides")
     for arm in plan.arms:
         on = ", ".join(name for name, level in arm.levels.items() if level)
@@ -34,6 +35,8 @@ def plan_view(plan: ExperimentPlan) -> RenderableType:
     for block in range(plan.blocks):
         order = ", ".join(job.arm for job in plan.jobs if job.block == block)
         parts.append(Text(f"block {block}: {order}", style="dim"))
+    if outlooks:
+        parts.append(Text(outlook_text(outlooks, plan.figures[0])))
     return Group(*parts)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from optiflow.analysis.experiment.power import MOST_BLOCKS, Outlook
 from optiflow.analysis.experiment.results import ArmResult, Effect
 
-__all__ = ["call_text", "ratio_text"]
+__all__ = ["call_text", "outlook_text", "ratio_text"]
 
 
 def ratio_text(result: ArmResult | Effect) -> str:
@@ -25,3 +27,19 @@ def call_text(result: ArmResult) -> str:
     if result.blocks_needed is None:
         return "inconclusive, blocks alone won't decide"
     return f"inconclusive, {result.blocks_needed} more blocks would decide"
+
+
+def outlook_text(outlooks: Sequence[Outlook], figure: str) -> str:
+    """How many blocks find a change, and what that rests on."""
+    if not outlooks:
+        return ""
+    first = outlooks[0]
+    start = f"to detect a change of {first.change:.0%} in {figure} in 4 of 5 experiments: "
+    if first.runs:
+        return f"{start}{_blocks(first.blocks)} ({first.runs} earlier runs scatter by {first.spread:.1%})"
+    assumed = ", ".join(f"{_blocks(each.blocks)} if runs scatter by {each.spread:.0%}" for each in outlooks)
+    return f"{start}{assumed} (too few earlier runs of this workload to tell)"
+
+
+def _blocks(count: int | None) -> str:
+    return f"more than {MOST_BLOCKS:,} blocks" if count is None else f"{count} blocks"

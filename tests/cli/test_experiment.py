@@ -60,6 +60,14 @@ def test_an_ablation(optiflow: Run, tiny: list[str]) -> None:
     assert len(store.records.newest(99)) == 8
 
 
+def test_a_plan_says_how_many_blocks_detect_a_change(optiflow: Run, tiny: list[str]) -> None:
+    """From the baselines of the same workload that are on record, once there are enough."""
+    plan = ("experiment", "plan", "full", *tiny, _TWO)
+    assert "too few earlier runs of this workload to tell" in _squeezed(optiflow(*plan).out)
+    optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=4")
+    assert "4 earlier runs scatter by" in _squeezed(optiflow(*plan).out)
+
+
 def test_more_blocks_are_added(optiflow: Run, tiny: list[str]) -> None:
     """What is done counts."""
     arguments = ("-m", *tiny, "+experiment=full", _TWO)

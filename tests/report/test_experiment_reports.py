@@ -78,6 +78,17 @@ def test_a_plan_in_the_terminal() -> None:
     assert "block 2: " in text
 
 
+def test_a_plan_says_how_many_blocks_would_tell() -> None:
+    """By what earlier runs scattered, else for what is assumed."""
+    from optiflow.analysis.experiment.power import outlook
+
+    assumed = _printed(plan_view(_plan(), outlook(0.05, [10.0])))
+    assert "to detect a change of 5% in runtime_s in 4 of 5 experiments: 3 blocks if runs scatter by 1%, " in assumed
+    measured = _printed(plan_view(_plan(), outlook(0.05, [10.0, 10.1, 10.0, 10.1])))
+    assert "3 blocks (4 earlier runs scatter by 1.0%)" in measured
+    assert "more than 100,000 blocks" in _printed(plan_view(_plan(), outlook(0.001, [1.0, 9.0] * 3)))
+
+
 def test_results_in_the_terminal(finished_record: Make) -> None:
     """Ratios, calls, effects, shares, what to be careful about."""
     plan = _plan()

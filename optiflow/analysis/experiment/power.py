@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["MOST_BLOCKS", "blocks_to_detect", "more_blocks", "power"]
+__all__ = ["MOST_BLOCKS", "Outlook", "blocks_to_detect", "more_blocks", "outlook", "power"]
 
 MOST_BLOCKS = 100_000
 """Beyond this many blocks a question counts as one that blocks can't decide."""
+
+ASSUMED_SPREADS = (0.01, 0.05)
+"""Of a quiet and of a busy machine, where no earlier runs tell."""
+
+_FEWEST_RUNS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How many blocks find a change, if ratios scatter so much."""
+
+    change: float
+    """As a share, such as 0.05 for 5 %."""
+    spread: float
+    """Standard deviation of ln(arm / baseline) over blocks."""
+    runs: int
+    """Earlier runs that the spread was measured on; 0: it is assumed."""
+    blocks: int | None
+    """None where more than `MOST_BLOCKS` would be needed."""
 
 
 def power(blocks: int, effect: float, spread: float, *, level: float = 0.95) -> float:
@@ -53,6 +75,26 @@ def blocks_to_detect(change: float, spread: float, *, wanted: float = 0.8, level
         middle = (low + high) // 2
         low, high = (low, middle) if power(middle, effect, spread, level=level) >= wanted else (middle, high)
     return high
+
+
+def outlook(change: float, earlier: Sequence[float]) -> tuple[Outlook, ...]:
+    """How many blocks find a change, before anything has run.
+
+    Two runs that follow each other are as a pair in a block: the spread is the root of their mean square successive
+    difference (von Neumann et al. 1941, "The Mean Square Successive Difference"), which a slow drift does not widen.
+
+    Args:
+        change: As a share, such as 0.05 for 5 %.
+        earlier: The figure in earlier runs of the same configuration, in the order in which they ran.
+
+    Returns:
+        One for the measured spread, or one for each assumed one where there are too few earlier runs.
+    """
+    measured = np.array([value for value in earlier if value > 0])
+    if len(measured) < _FEWEST_RUNS:
+        return tuple(Outlook(change, spread, 0, blocks_to_detect(change, spread)) for spread in ASSUMED_SPREADS)
+    spread = float(np.sqrt(np.mean(np.diff(np.log(measured)) ** 2)))
+    return (Outlook(change, spread, len(measured), blocks_to_detect(change, spread)),)
 
 
 def more_blocks(logs: NDArray[np.float64], min_effect: float) -> int | None:
