@@ -185,6 +185,7 @@ class Lookahead:
         slots -= 1 if turn.early is None else turn.early.working
         written: dict[str, list[Early | None]] = {}
         before, done = turn.name, turn.early
+        in_order = seat.streams_messages
         for ahead, name in enumerate(self.following(turn.name), start=1):
             if slots <= 0 or not seat.reaches(ahead) or seat.breaks_after(before) or seat.breaks_before(name):
                 return
@@ -193,7 +194,9 @@ class Lookahead:
             for key in self._keys(schedule.stages[before], done):
                 written.setdefault(key, []).append(done if done is not None and done.succeeded else None)
             stage = schedule.stages[name]
-            if name in schedule.gains and name not in self._early:
+            # Of two messages with one id a stream shows the first: who writes to the same key does it in turn.
+            waits = in_order and any(None in written.get(key, ()) for key in stage.writes)
+            if name in schedule.gains and name not in self._early and not waits:
                 early = self._prepare(turn, stage, ahead, written)
                 if early is not None:
                     self._start(turn, name, early)

@@ -28,6 +28,7 @@ from langgraph._internal._constants import (
 from langgraph.channels.ephemeral_value import EphemeralValue
 from langgraph.channels.last_value import LastValue
 from langgraph.pregel._algo import prepare_next_tasks
+from langgraph.pregel._messages import StreamMessagesHandler
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 
 if TYPE_CHECKING:
@@ -109,6 +110,13 @@ class Seat:
         """The run's own limit, if it has one."""
         limit: int | None = self.loop.config.get("max_concurrency")
         return limit
+
+    @property
+    def streams_messages(self) -> bool:
+        """Whether somebody is told of the messages of this run, of which each id is told once: the first's."""
+        callbacks = self.loop.config.get("callbacks")
+        handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
+        return any(isinstance(handler, StreamMessagesHandler) for handler in handlers)
 
     def breaks_before(self, name: str) -> bool:
         """Whether the run may stop before this node."""
