@@ -174,10 +174,8 @@ class AsyncSharedStream(_Shared):
                     return
                 self._parts.append(part)
                 self._tell()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised where the stream is read
             self._error = error
-            if not isinstance(error, Exception | asyncio.CancelledError):
-                raise
         finally:
             self._ended = True
             self._tell()
