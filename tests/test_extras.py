@@ -15,7 +15,5 @@ def test_what_is_installed() -> None:
 
 def test_what_is_missing() -> None:
     """What needs it, and how to get it, in one line."""
-    with pytest.raises(
-        ConfigurationError, match=r"a report needs the extra 'experiments': pip install 'optiflow"
-    ):
+    with pytest.raises(ConfigurationError, match=r"a report needs the extra 'experiments': pip install 'optiflow"):
         require("not_there_at_all", "experiments", "a report")
