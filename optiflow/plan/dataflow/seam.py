@@ -114,9 +114,10 @@ class Seat:
     @property
     def streams_messages(self) -> bool:
         """Whether somebody is told of the messages of this run, of which each id is told once: the first's."""
-        callbacks = self.loop.config.get("callbacks")
-        handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
-        return any(isinstance(handler, StreamMessagesHandler) for handler in handlers)
+        manager = self.loop.manager
+        return manager is not None and any(
+            isinstance(handler, StreamMessagesHandler) for handler in manager.inheritable_handlers
+        )
 
     def breaks_before(self, name: str) -> bool:
         """Whether the run may stop before this node."""
