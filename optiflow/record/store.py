@@ -10,17 +10,17 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
+from optiflow.record.database import WRITING, address_of, make_engine, sqlite_file
+from optiflow.record.redact import Redactor
 from optiflow.record.schema import SCHEMA_VERSION, RunRecord, Status
 
 __all__ = ["RecordStore"]
@@ -42,13 +42,14 @@ _RUNS = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("comparison_key", sa.String(64), nullable=False, index=True),
     sa.Column("sweep_id", sa.String(64), index=True),
-    sa.Column("workflow", sa.String(200), nullable=False),
+    sa.Column("workflow", sa.Text, nullable=False),
     sa.Column("toggles", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
 )
 
-_WRITING = "optiflow_writing"
 _NEWEST_FIRST = (_RUNS.c.started_at.desc(), _RUNS.c.id.desc())
+_CREATING = 0x6F70_7469_7265_6373
+"""Key of the advisory lock under which PostgreSQL's tables are created: "optirecs" in ASCII."""
 _SAME_PROCESS_S = 2.0
 """How far two readings of one process's start may lie apart, s."""
 
@@ -59,7 +60,8 @@ class RecordStore:
     Nothing is created before the first record is saved: asking a store that does not exist yet finds nothing.
 
     Args:
-        url: SQLAlchemy URL, e.g. ``sqlite:////home/me/.optiflow/records.sqlite``.
+        url: SQLAlchemy URL, e.g. ``sqlite:////home/me/.optiflow/records.sqlite`` or
+            ``postgresql://user:password@host/database``.
         patience_s: How long to wait for another process that is writing to the same SQLite file, s.
 
     Raises:
@@ -68,23 +70,16 @@ class RecordStore:
 
     def __init__(self, url: str, *, patience_s: float = 5.0) -> None:
         try:
-            address = sa.make_url(url)
-            self._file = _sqlite_file(address)
-            self._name = str(self._file or address.render_as_string(hide_password=True))
-            in_memory = address.get_backend_name() == "sqlite" and self._file is None
-            self._engine = sa.create_engine(
-                address,
-                poolclass=StaticPool if in_memory else NullPool,
-                connect_args={"timeout": patience_s} if self._file else {},
-            )
+            address = address_of(url)
+            self._file = sqlite_file(address)
+            self._name = str(self._file or Redactor(environ={}).text(address.render_as_string(hide_password=True)))
+            self._engine = make_engine(address, patience_s)
         except (SQLAlchemyError, ImportError) as error:
             raise ConfigurationError(
                 f"store {url.partition('://')[0]!r}: {_first_line(error)}; "
                 "expected an SQLAlchemy URL such as 'sqlite:///records.sqlite'"
             ) from error
-        if address.get_backend_name() == "sqlite":
-            _take_over_transactions(self._engine)
-        self._writer = self._engine.execution_options(**{_WRITING: True})
+        self._writer = self._engine.execution_options(**{WRITING: True})
         self._patience_s = patience_s
         self._ready = False
 
@@ -225,6 +220,11 @@ class RecordStore:
         return found is not None
 
     def _create(self, connection: sa.Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            # PostgreSQL's IF NOT EXISTS is no guard against another process that creates the same at this moment.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
+            if self._prepared(connection):
+                return
         for table in _METADATA.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:
@@ -267,28 +267,6 @@ def _row(record: RunRecord) -> dict[str, str | None]:
         "toggles": ",".join(record.toggles_on),
         "payload": record.model_dump_json(),
     }
-
-
-def _take_over_transactions(engine: sa.Engine) -> None:
-    """Begin transactions ourselves: Python's sqlite3 begins none before a CREATE TABLE, and only lazily else.
-
-    A writer asks for the lock at once, so that waiting for another writer always works.
-    """
-
-    @sa.event.listens_for(engine, "connect")
-    def _no_implicit_begin(connection: Any, _: object) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        writing = connection.get_execution_options().get(_WRITING)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _sqlite_file(url: sa.URL) -> Path | None:
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(str(url.database))
 
 
 def _is_gone(record: RunRecord) -> bool:

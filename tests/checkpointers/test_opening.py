@@ -18,6 +18,7 @@ import psycopg
 import pytest
 import redis
 from langchain_core.runnables import RunnableConfig
+from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import BASE_CAPABILITIES
@@ -130,6 +131,32 @@ def _kept(saver: Any) -> list[Any]:
         for each in saver.list(_config(thread))
         if each.config["configurable"]["checkpoint_ns"] == ""
     ]
+
+
+async def test_values_that_are_kept_as_differences(service: tuple[str, Plain]) -> None:
+    """A DeltaChannel is put together again from the writes before it, synchronously and asynchronously."""
+
+    class Deltas(TypedDict, total=False):
+        said: Annotated[list[str], DeltaChannel(lambda old, writes: [*old, *(each for new in writes for each in new)])]
+        count: int
+
+    builder = StateGraph(Deltas)
+    builder.add_node("n", lambda state: {"said": [str(state["count"])], "count": state["count"] + 1})
+    builder.add_conditional_edges("n", lambda state: "n" if state["count"] < 5 else "__end__")
+    builder.add_edge(START, "n")
+    with open_checkpointer(service[0]) as saver:
+        graph = builder.compile(checkpointer=saver)
+        for thread, output in (
+            ("sync", graph.invoke({"count": 0}, _config("sync"))),
+            ("async", await graph.ainvoke({"count": 0}, _config("async"))),
+        ):
+            assert output == {"said": ["0", "1", "2", "3", "4"], "count": 5}
+            assert graph.get_state(_config(thread)).values == output
+            assert (await graph.aget_state(_config(thread))).values == output
+        assert (await graph.ainvoke({"count": 4}, _config("async")))["said"][-2:] == ["4", "4"]
+        if isinstance(saver, RedisSaver | PostgresSaver):
+            with pytest.raises(NotImplementedError, match="DeltaChannel"):
+                saver.prune(["sync"])
 
 
 def test_virtual_time_passes_at_once(service: tuple[str, Plain]) -> None:

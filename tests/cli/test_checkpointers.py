@@ -321,24 +321,43 @@ class TestFaults:
         assert _records()[0].status == "failed"
 
 
+def test_records_and_checkpoints_in_one_database(
+    optiflow: Run, tiny: list[str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has tables of its own; the second command finds the first one's baseline."""
+    monkeypatch.setenv("OPTIFLOW_STORE", postgres_url)
+    for err in ("no baseline of this workload on record: running it first\n", ""):
+        ran = optiflow(*tiny, f"++workflow.checkpointer={postgres_url}", "+opt=cache")
+        assert (ran.code, ran.err) == (0, err)
+    assert [len(record.toggles_on) for record in _records()] == [1, 1, 0]
+    assert not (get_settings().home / "records.sqlite").exists()
+
+
 def test_a_killed_run_goes_on_under_langgraph_alone(graph: list[str], service: Service, here: Path) -> None:
     """Under all toggles: killed in its second node, it is resumed from its record's thread, and ends as any other."""
     environ = {**os.environ, "STOP_HERE": str(here)}
     command = [sys.executable, "-m", "optiflow", *graph, f"workflow.checkpointer={service.address}", "+opt=all"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         while not (here / "stopped").exists():
-            assert process.poll() is None, process.stderr and process.stderr.read().decode()
+            _goes_on(process)
         killed, baseline = _records()
         resumed = _builder(here / "graphs.py")
         with service.plain() as saver:
             # What the node before has written is stored while this one runs.
             while resumed.compile(checkpointer=saver).get_state(_config(killed.record_id)).next != ("second",):
-                assert process.poll() is None
+                _goes_on(process)
         process.send_signal(signal.SIGKILL)
     assert [record.status for record in _records()] == ["interrupted", "ok"]
     with service.plain() as saver:
         output = resumed.compile(checkpointer=saver).invoke(None, _config(killed.record_id))
     assert output == baseline.output.state == {"said": ["first", "cut here", "third"]}
+
+
+def _goes_on(process: subprocess.Popen[bytes]) -> None:
+    """Give a process that must not end a moment."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.05)
+        pytest.fail(process.stderr.read().decode() if process.stderr else "it ended")
 
 
 def _builder(file: Path) -> Any:
