@@ -271,6 +271,17 @@ class TestSqlite:
             with open_checkpointer(f"sqlite:///{file}") as saver:
                 assert isinstance(saver, SqliteSaver)
 
+    def test_sqlite_itself_does_not_always_wait(self) -> None:
+        """Where two processes change the mode of the journal at once it fails without waiting: it is tried again."""
+        failures = [sqlite3.OperationalError("database is locked")] * 2
+
+        def step() -> None:
+            if failures:
+                raise failures.pop()
+
+        sqlite._patiently(step)
+        assert failures == []
+
 
 class TestPostgres:
     def test_nobody_answers(self, free_port: int) -> None:
