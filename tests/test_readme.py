@@ -36,6 +36,18 @@ ELSEWHERE = {
     "scripts/analyze_trace_production.sh --compare-performance": "test_scripts.py::test_it_compares",
     "python -m optiflow signoff": "cli/test_signoff.py::test_writes_into_the_working_folder",
     "python -m optiflow exec +opt=all -- python my_app.py": "cli/test_exec.py::test_",
+    "python -m optiflow +opt=all workflow.checkpointer=postgresql://user:password@host:5432/database": (
+        "cli/test_checkpointers.py::test_the_declared_workflow"
+    ),
+    "python -m optiflow +opt=all workflow.checkpointer=redis://user:password@host:6379/0": (
+        "cli/test_checkpointers.py::test_the_declared_workflow"
+    ),
+    "python -m optiflow \"workflow.checkpointer='redis://host:6379/0?ttl_s=86400&prefix=team:checkpoints'\"": (
+        "config/test_checkpointer.py::test_workflows_of_both_kinds_have_one"
+    ),
+    "python -m optiflow 'workflow.checkpointer=${oc.env:CHECKPOINTS}'": (
+        "cli/test_checkpointers.py::test_they_are_in_no_record_and_no_message"
+    ),
 }
 """Commands that another test runs, because they take minutes, replace the process or need a checkout of their own."""
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from optiflow.config.checkpointer import checked_address
 from optiflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def open_checkpointer(address: str) -> Iterator[BaseCheckpointSaver[Any] | Liter
     Raises:
         ConfigurationError: The address makes no sense or can't be reached, or its library is not installed.
     """
+    try:
+        checked_address(address)
+    except ValueError as error:
+        raise ConfigurationError(f"workflow.checkpointer: {error}") from None
     if address == "none":
         yield False
         return
@@ -64,12 +69,7 @@ def open_checkpointer(address: str) -> Iterator[BaseCheckpointSaver[Any] | Liter
 
 
 def _opening(url: str) -> Callable[[str], AbstractContextManager[BaseCheckpointSaver[Any]]]:
-    scheme, separator, _ = url.partition("://")
-    kind = _KINDS.get(scheme if separator else "")
-    if kind is None:
-        raise ConfigurationError(
-            "checkpointer: expected memory, none, sqlite:///FILE, postgresql://HOST/DATABASE or redis://HOST:PORT/NUMBER"
-        )
+    kind = _KINDS[url.partition("://")[0]]
     try:
         opened: Callable[[str], AbstractContextManager[BaseCheckpointSaver[Any]]] = import_module(kind.module).opened
     except ImportError as error:

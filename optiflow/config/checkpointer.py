@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from optiflow.errors import nearest_name
 
-__all__ = ["CheckpointerAddress"]
+__all__ = ["CheckpointerAddress", "checked_address"]
 
 _WORDS = ("memory", "none")
 _SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "redis": "redis", "rediss": "redis"}
@@ -23,7 +23,7 @@ _EXAMPLES = {
 }
 
 
-def _checked(address: str) -> str:
+def checked_address(address: str) -> str:
     """The address as it was given.
 
     Raises:
@@ -73,5 +73,5 @@ def _check_redis(parts: SplitResult, expected: str) -> None:
         raise ValueError(f"a Redis database is a number; {expected}")
 
 
-CheckpointerAddress: TypeAlias = Annotated[str, AfterValidator(_checked)]
+CheckpointerAddress: TypeAlias = Annotated[str, AfterValidator(checked_address)]
 """``memory``; ``none``; or ``sqlite:///FILE``, ``postgresql://…``, ``redis://…`` or ``rediss://…``."""

@@ -36,9 +36,11 @@ def test_what_can_be_opened_is_taken_as_it_is(address: str) -> None:
 def test_workflows_of_both_kinds_have_one() -> None:
     """A URL needs no quotes in an override unless it has parameters."""
     declared = compose(["workflow.checkpointer=sqlite:////data/runs.db"]).workflow
-    graph = compose(["workflow=graph", "workflow.ref=a:b", "workflow.checkpointer='redis://:pw@host:6379/0?ttl_s=5'"])
+    graph = compose(
+        ["workflow=graph", "workflow.ref=a:b", "workflow.checkpointer='redis://:pw@host:6379/0?ttl_s=5&prefix=a:b'"]
+    )
     assert declared.checkpointer == "sqlite:////data/runs.db"
-    assert graph.workflow.checkpointer == "redis://:pw@host:6379/0?ttl_s=5"
+    assert graph.workflow.checkpointer == "redis://:pw@host:6379/0?ttl_s=5&prefix=a:b"
     assert compose(["workflow=graph", "workflow.ref=a:b"]).workflow.checkpointer is None
 
 

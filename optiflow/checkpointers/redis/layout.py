@@ -24,6 +24,8 @@ from urllib.parse import quote, unquote
 __all__ = [
     "KEYS",
     "Saved",
+    "Typed",
+    "flat",
     "name",
     "pack_checkpoint",
     "pack_value",

@@ -277,6 +277,8 @@ def test_all_threads_are_listed_and_deleted_with_all_their_keys(
         saver.put(at(name), empty_checkpoint(), {}, {})
     found = [each.config["configurable"]["thread_id"] for each in saver.list(None)]
     assert sorted(found) == sorted(names)
+    saver.prune([], strategy="delete")
+    assert len(list(saver.list(None))) == len(names)
     saver.prune(names, strategy="delete")
     assert list(client.scan_iter(match=f"{redis_prefix}*")) == []
 
