@@ -1,7 +1,8 @@
 """LangGraph's executors of a run: no thread pool before it is needed, no thread or task for saving to memory.
 
 A checkpoint that is kept in the process's own memory is saved where LangGraph would start a thread or a task to save
-it: what is stored is the same, and nothing waits for anything. Every other saver works as ever.
+it: what is stored is the same, and nothing waits for anything. Every other saver works as ever, and so does this one
+where the state is large.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import copy_context
+from time import perf_counter
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -21,6 +23,10 @@ from langgraph.pregel._executor import AsyncBackgroundExecutor, BackgroundExecut
 from langgraph.pregel._loop import PregelLoop
 
 __all__ = ["AsyncExecutor", "Executor"]
+
+WORTH_A_THREAD_S = 0.0002
+"""A save that takes this long, in seconds, is better done while the next node runs: from then on a run's saves have
+threads, as LangGraph gives them. The way there and back takes about half as long."""
 
 
 class Executor(BackgroundExecutor):
@@ -32,6 +38,7 @@ class Executor(BackgroundExecutor):
         self._config = config
         self._pool: concurrent.futures.Executor | None = None
         self._lock = threading.Lock()
+        self._slow = False
 
     @property
     def executor(self) -> concurrent.futures.Executor:  # type: ignore[override]
@@ -43,14 +50,16 @@ class Executor(BackgroundExecutor):
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         """Run a function in a thread, or at once where it saves to memory."""
-        if not _saves_to_memory(fn):
+        if self._slow or not _saves_to_memory(fn):
             return super().submit(fn, *args, **kwargs)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        started = perf_counter()
         try:
             future.set_result(copy_context().run(fn, *args))
         except Exception as error:  # noqa: BLE001 - raised when the run ends, as from a thread
             future.set_exception(error)
             self.tasks[future] = (False, True)
+        self._slow = perf_counter() - started > WORTH_A_THREAD_S
         return future
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import Any, TypedDict
 
@@ -13,6 +14,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, StateGraph
 
 from optiflow import api
+from optiflow.dispatch import executors
 from optiflow.dispatch.executors import AsyncExecutor, Executor
 
 
@@ -48,12 +50,23 @@ def graph_of(saver: BaseCheckpointSaver[Any], value: Any = 1, arm: str = "dispat
 
 
 @pytest.mark.parametrize(("saver_type", "own_thread"), [(InMemorySaver, True), (Derived, False)])
-def test_memory_is_saved_to_on_the_spot(saver_type: Any, own_thread: bool) -> None:
+def test_memory_is_saved_to_on_the_spot(saver_type: Any, own_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a thread; whatever another saver does may take its time, so it is given threads."""
+    monkeypatch.setattr(executors, "WORTH_A_THREAD_S", math.inf)
     serde = Watched()
     graph = graph_of(saver_type(serde=serde))
     assert graph.invoke({}, CONFIG) == {"value": 2}
     assert (serde.threads == {threading.current_thread().name}) is own_thread
+    assert [each.values for each in graph.get_state_history(CONFIG)] == [{"value": 2}, {"value": 1}, {}, {}]
+
+
+def test_a_large_state_is_saved_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a save took long, nodes run meanwhile, as in LangGraph; the history is the same."""
+    monkeypatch.setattr(executors, "WORTH_A_THREAD_S", -1.0)
+    serde = Watched()
+    graph = graph_of(InMemorySaver(serde=serde))
+    assert graph.invoke({}, CONFIG) == {"value": 2}
+    assert len(serde.threads) > 1
     assert [each.values for each in graph.get_state_history(CONFIG)] == [{"value": 2}, {"value": 1}, {}, {}]
 
 
