@@ -22,23 +22,21 @@ from optiflow.config.models import RunConfig
 from optiflow.errors import OptiflowError, RunFailedError, RunInterruptedError
 from optiflow.models.load import load_chat_model
 from optiflow.monitor.memory import MemoryProbe
-from optiflow.monitor.observation import ModelCall, NodeSpan, provider_seconds, provider_total_seconds
+from optiflow.monitor.observation import provider_seconds, provider_total_seconds
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.registry import available, resolve
 from optiflow.plan.observation.evidence import Recorded, informed
 from optiflow.plan.observation.outside import ModelCallWatch
 from optiflow.plan.observation.watching import Watcher, watched
-from optiflow.quality.measure import measure
 from optiflow.record.environment import capture, code_digest
+from optiflow.record.findings import cost_of, effects_of, failed_node, quality_of
 from optiflow.record.normalise import digest, normalise
 from optiflow.record.schema import (
     DecisionRecord,
     ErrorRecord,
     Memory,
-    NodeEffects,
     Output,
-    QualityRecord,
     RunRecord,
     Timings,
     Tokens,
@@ -46,7 +44,6 @@ from optiflow.record.schema import (
     config_digest,
     new_record_id,
 )
-from optiflow.tokens.prices import price_usd
 from optiflow.workflow.graph_sources import graph_sources
 from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
@@ -177,13 +174,13 @@ def _executed(
         store.save(attempt.ended(record, status="interrupted"))
         raise RunInterruptedError(f"interrupted; the record {record.record_id} says so") from None
     except Exception as error:
-        where = _failed_node(attempt.observed.nodes, error)
-        failure = ErrorRecord(type=_type_name(error), message=str(error), where=where)
+        where = failed_node(attempt.observed.nodes, error)
+        failure = ErrorRecord(type=type(error).__name__, message=str(error), where=where)
         store.save(attempt.ended(record, status="failed", error=failure, traceback=traceback.format_exc()))
         if isinstance(error, OptiflowError):
             raise
         place = f"node {where!r}" if where else "the graph"
-        raise RunFailedError(f"{place} failed: {_type_name(error)}: {error} (record {record.record_id})") from error
+        raise RunFailedError(f"{place} failed: {type(error).__name__}: {error} (record {record.record_id})") from error
     record = attempt.ended(record, status="ok")
     store.save(record)
     return record
@@ -197,6 +194,8 @@ class _Attempt:
     ) -> None:
         self._job = job
         self._thread_id = thread_id
+        # The offline model costs nothing, and a library of prices takes its time to load.
+        self._offline = job.config.model.provider == "offline" and not isinstance(job.workflow, GraphWorkflow)
         # Only the baseline is watched: no toggle has to bear the cost.
         self._watcher = None if job.toggles else Watcher()
         self._graph, self._decisions = optimized_graph(job, self._watcher, checkpointer)
@@ -248,7 +247,7 @@ class _Attempt:
                 cpu_s=self._cpu_s,
             ),
             "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion, wasted=self._wasted()),
-            "cost_usd": _cost(calls),
+            "cost_usd": None if self._offline else cost_of(calls),
             "model_calls": calls,
             "nodes": self.observed.nodes,
             "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
@@ -276,7 +275,7 @@ class _Attempt:
         shown = text if isinstance(text, str) else None
         return {
             "output": Output(state=state, sha256=digest(state), text=shown),
-            "quality": None if shown is None else _quality(shown, workflow),
+            "quality": None if shown is None else quality_of(shown, workflow),
         }
 
 
@@ -302,51 +301,10 @@ def _started(job: Job) -> RunRecord:
         code_sha256=job.code_sha256,
         input_sha256=job.workflow.input_digest,
         comparison_key=job.comparison_key,
-        effects=_effects(job.workflow),
+        effects=effects_of(job.workflow),
         deciding=() if job.workflow.builder is None else tuple(job.workflow.builder.branches),
-    )
-
-
-def _cost(calls: Sequence[ModelCall]) -> float | None:
-    """The list price of all calls; None where that of one is not known."""
-    prices = [price_usd(call.model, call.prompt_tokens, call.completion_tokens) for call in calls]
-    return sum(price for price in prices if price is not None) if calls and None not in prices else None
-
-
-def _effects(workflow: Workflow) -> dict[str, NodeEffects] | None:
-    """None unless the effects of every node are known, as for a declared workflow."""
-    known = {
-        name: NodeEffects(reads=tuple(sorted(each.reads)), writes=tuple(sorted(each.writes)))
-        for name, each in workflow.effects.items()
-        if each.reads is not None and each.writes is not None
-    }
-    return known if workflow.builder is not None and known.keys() == workflow.builder.nodes.keys() else None
-
-
-def _quality(text: str, workflow: Workflow) -> QualityRecord | None:
-    quality = measure(text, truth=workflow.truth, reference=workflow.reference)
-    if quality is None:
-        return None
-    counted = quality.kind == "truth"
-    return QualityRecord(
-        kind=quality.kind,
-        score=quality.score,
-        grade=quality.grade,
-        right=quality.right if counted else None,
-        missing=quality.missing if counted else None,
-        wrong=quality.wrong if counted else None,
     )
 
 
 def _ends_only(on_node_end: Callable[[str], None]) -> Callable[[str, str], None]:
     return lambda event, node: on_node_end(node) if event == "end" else None
-
-
-def _failed_node(spans: Sequence[NodeSpan], error: Exception) -> str | None:
-    """The node that the error ended: not one that failed before and went well when it was repeated."""
-    ended = [span.node for span in spans if span.error and span.error.startswith(_type_name(error))]
-    return ended[-1] if ended else None
-
-
-def _type_name(error: BaseException) -> str:
-    return type(error).__name__
