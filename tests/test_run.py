@@ -21,6 +21,7 @@ from optiflow.errors import (
 )
 from optiflow.optimizations import registry
 from optiflow.optimizations.base import Optimization, Options, Statistics
+from optiflow.optimizations.registry import preset
 from optiflow.plan.graph_plan import GraphPlan
 from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
@@ -114,7 +115,7 @@ def test_a_run_leaves_a_whole_record(store: RecordStore) -> None:
     assert record.overrides == (SMALL, "+opt=all")
     assert record.sweep_id == "sweep"
     assert record.config == config.model_dump(mode="json")
-    assert record.toggles_on == ("async", "cache", "log_level", "monitor", "parallel")
+    assert record.toggles_on == tuple(sorted(preset("all")))
     assert (record.clock, record.seed, record.model) == ("virtual", 0, "offline-extractive-1")
     assert record.ended_at is not None
     assert record.ended_at >= record.started_at
