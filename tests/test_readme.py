@@ -36,6 +36,7 @@ ELSEWHERE = {
     "scripts/analyze_trace_production.sh --compare-performance": "test_scripts.py::test_it_compares",
     "python -m optiflow signoff": "cli/test_signoff.py::test_writes_into_the_working_folder",
     "python -m optiflow exec +opt=all -- python my_app.py": "cli/test_exec.py::test_",
+    "python -m optiflow exec +opt=limits -- python my_app.py": "cli/test_exec.py::test_",
     "python -m optiflow +opt=all workflow.checkpointer=postgresql://user:password@host:5432/database": (
         "cli/test_checkpointers.py::test_the_declared_workflow"
     ),

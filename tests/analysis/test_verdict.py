@@ -123,5 +123,5 @@ def test_absolute_limits_speak_of_the_reference_only(
 def test_a_figure_that_the_run_has_not_is_not_judged(finished_record: Make) -> None:
     """It is said rather than passed or failed, and fails no run."""
     verdict = judge(finished_record(grade=None), None, _criteria({"figure": "grade", "at_least": "A+"}))
-    assert verdict.criteria == (CriterionResult("c", ">= A+", None, None, "no such figure in this run"),)
+    assert verdict.criteria == (CriterionResult("c", "grade", ">= A+", None, None, "no such figure in this run"),)
     assert verdict.outcome == "PASS"

@@ -53,8 +53,8 @@ def test_a_run_that_fails_is_bad_or_not_judged(optiflow: Run, monkeypatch: pytes
 
     real = run_module.optimized_graph
 
-    def sometimes(job: Any, watcher: Any = None) -> Any:
-        graph, decisions = real(job, watcher)
+    def sometimes(job: Any, *arguments: Any) -> Any:
+        graph, decisions = real(job, *arguments)
 
         class Broken:
             async def ainvoke(self, *_: Any, **__: Any) -> Any:

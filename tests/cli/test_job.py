@@ -14,7 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from optiflow.errors import RunInterruptedError
-from optiflow.record.schema import SCHEMA_VERSION
+from optiflow.optimizations.registry import preset
+from optiflow.record.database import STORE_VERSION
 from optiflow.record.store import RecordStore
 from optiflow.settings import get_settings
 
@@ -39,7 +40,7 @@ class TestOneRun:
         assert "answer equals the baseline's" in first.out
         second = optiflow(*tiny, "+opt=[cache,parallel]")
         assert (second.code, second.err) == (0, "")
-        assert [len(record.toggles_on) for record in store.newest(9)] == [2, 5, 0]
+        assert [len(record.toggles_on) for record in store.newest(9)] == [2, len(preset("all")), 0]
 
     def test_the_default_workflow_meets_the_checklist(self, optiflow: Run) -> None:
         """The main job on its own input: every criterion is judged and holds, in 100 columns."""
@@ -66,7 +67,7 @@ class TestOneRun:
     def test_rolled_back_toggles_are_off(self, optiflow: Run, tiny: list[str], store: RecordStore) -> None:
         """By preset and by key."""
         optiflow(*tiny, "+opt=all", "+rollback=no_parallel", "opt.cache.enabled=false")
-        assert store.newest()[0].toggles_on == ("async", "log_level", "monitor")
+        assert store.newest()[0].toggles_on == tuple(sorted(preset("all").keys() - {"cache", "parallel"}))
 
     def test_a_full_rollback_is_the_baseline(self, optiflow: Run, tiny: list[str], store: RecordStore) -> None:
         """One run, which later comparisons use."""
@@ -79,7 +80,7 @@ class TestOneRun:
         """One variable of the environment turns toggles off without touching the command line."""
         monkeypatch.setenv("OPTIFLOW_DISABLE", "cache, parallel")
         assert optiflow(*tiny, "+opt=all").code == 0
-        assert store.newest()[0].toggles_on == ("async", "log_level", "monitor")
+        assert store.newest()[0].toggles_on == tuple(sorted(preset("all").keys() - {"cache", "parallel"}))
         monkeypatch.setenv("OPTIFLOW_DISABLE", "cahce")
         code, _, err = optiflow(*tiny, "+opt=all")
         assert code == 2
@@ -382,7 +383,7 @@ class TestStore:
         connection.close()
         code, out, err = optiflow(*tiny)
         assert (code, out) == (2, "")
-        assert f"schema version {SCHEMA_VERSION + 1}, this OptiFlow knows {SCHEMA_VERSION}: update OptiFlow" in err
+        assert f"schema version {STORE_VERSION + 1}, this OptiFlow knows {STORE_VERSION}: update OptiFlow" in err
 
     def test_a_file_that_is_no_store(self, optiflow: Run, tiny: list[str], here: Path, monkeypatch: Any) -> None:
         """Somebody's own file is not overwritten."""
@@ -403,7 +404,7 @@ class TestStore:
 
             create(self, url)
             sa.event.listen(
-                self._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1")
+                self.database._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1")
             )
 
         monkeypatch.setattr(RecordStore, "__init__", small)

@@ -10,6 +10,7 @@ import pytest
 from optiflow.checklist.lines import Line
 from optiflow.checklist.phases import PHASES, Context
 from optiflow.log import get_logger
+from optiflow.optimizations.registry import preset
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_overrides_and_level_reach_the_phase(optiflow, checked, arguments: tuple
     ((_, context),) = checked
     assert context.overrides == ("opt.cache.enabled=false", "+rollback=no_async")
     assert context.log_level == level
-    assert {name for name in context.config.opt if context.is_on(name)} == {"log_level", "monitor", "parallel"}
+    assert {name for name in context.config.opt if context.is_on(name)} == set(preset("all")) - {"async", "cache"}
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,8 @@ def test_hedging_is_not_seen(model_provider: Provider) -> None:
     assert answers == sorted(f"answer to {prompt}" for prompt in prompts)
     assert sorted(calls.prompts) == sorted(prompts)
     assert int(seen["hedges_won"]) >= 1
-    assert server.seen.requests == 60 + int(seen["hedges_sent"]) <= 66
+    # A hedge that is cancelled in its first moments never reaches the server.
+    assert 60 < server.seen.requests <= 60 + int(seen["hedges_sent"]) <= 66
     assert seen["hedge_tokens_wasted"] == 110 * int(seen["hedges_sent"])
 
 
