@@ -29,7 +29,9 @@ def build_graph(expanded: Expanded, asking: Asking) -> StateGraph[Any, Any, Any,
             keys[node.work.count_key] = int
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(_typed_dict("State", keys, total=False))
     for node in expanded.nodes:
-        builder.add_node(node.name, node_function(node, asking), retry_policy=_retry_policy(node.retry))  # type: ignore[call-overload]
+        # Which of its many overloads mypy blames depends on the order in which it reads the modules.
+        work: Any = node_function(node, asking)
+        builder.add_node(node.name, work, retry_policy=_retry_policy(node.retry))
         if isinstance(node.work, Router):
             targets = {name: _LANGGRAPH_NAMES.get(name, name) for name in (node.work.to, node.work.otherwise)}
             builder.add_conditional_edges(node.name, _decision(node.work.route_key), targets)  # type: ignore[arg-type]
