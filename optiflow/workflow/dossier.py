@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
@@ -42,33 +41,33 @@ def read_dossiers(packages: Sequence[str], max_chars: int) -> tuple[Documents, d
     documents: Documents = {}
     truth: dict[str, PackageTruth] = {}
     for package in packages:
-        documents[package], truth[package] = _dossier(package, max_chars, tuple(sys.path))
-    return {package: dict(dossier) for package, dossier in documents.items()}, truth
-
-
-# What is installed stays as it is while a process runs, like the modules that were imported from it; a sweep asks for
-# the same packages in each of its runs.
-@lru_cache(maxsize=128)
-def _dossier(package: str, max_chars: int, _search_path: tuple[str, ...]) -> tuple[dict[str, str], PackageTruth]:
-    distribution = _distribution(package)
-    facts = package_truth(distribution)
-    licences = _licence_files(distribution)
-    dossier = {
-        "sheet": _sheet(distribution, facts, licences),
-        "description": _description(distribution)[:max_chars],
-        "licence": _licence_text(licences, max_chars),
-    }
-    return dossier, facts
+        distribution = _distribution(package)
+        facts = truth[package] = package_truth(distribution)
+        licences = _licence_files(distribution)
+        documents[package] = {
+            "sheet": _sheet(distribution, facts, licences),
+            "description": _description(distribution)[:max_chars],
+            "licence": _licence_text(licences, max_chars),
+        }
+    return documents, truth
 
 
 def _distribution(package: str) -> Distribution:
     try:
         return Distribution.from_name(package)
     except ModuleNotFoundError:
-        installed = {canonical_name(name) for found in distributions() for name in found.metadata.get_all("Name") or ()}
-        nearest = nearest_name(package, installed)
+        nearest = nearest_name(package, set(_installed()))
         hint = nearest if nearest.startswith("did") else "install it into this environment first"
         raise InputError(f"workflow.input.packages: {package!r} is not installed; {hint}") from None
+
+
+def _installed() -> Iterator[str]:
+    """The names of what is installed; the leftovers of a broken uninstall have none."""
+    for found in distributions():
+        # The backport importlib_metadata, once any library has loaded it, finds distributions here too and raises this
+        # where the standard library's metadata is empty.
+        with suppress(FileNotFoundError):
+            yield from map(canonical_name, found.metadata.get_all("Name") or ())
 
 
 def _sheet(distribution: Distribution, facts: PackageTruth, licences: Sequence[PackagePath]) -> str:
