@@ -13,9 +13,11 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as OutOfTimeError
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["Flight", "Flights"]
+__all__ = ["Flight", "Flights", "arrival"]
+
+T = TypeVar("T")
 
 _at_work: ContextVar[bool] = ContextVar("optiflow_at_work", default=False)
 
@@ -54,17 +56,22 @@ class Flight:
 
     async def arrival(self) -> bytes | Literal["alone", "failed"]:
         """Wait on an event loop; being cancelled disturbs nobody else."""
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
+        return await arrival(self._outcome)
 
-        def wake(_: object) -> None:
-            # The loop may be closed by now; then nobody waits any more.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: None if woken.done() else woken.set_result(None))
 
-        self._outcome.add_done_callback(wake)
-        await woken
-        return self._outcome.result()
+async def arrival(outcome: Future[T]) -> T:
+    """Wait on an event loop for what any thread may give; being cancelled disturbs nobody else."""
+    loop = asyncio.get_running_loop()
+    landed = asyncio.Event()
+
+    def wake(_: object) -> None:
+        # The loop may be closed by now; then nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(landed.set)
+
+    outcome.add_done_callback(wake)
+    await landed.wait()
+    return outcome.result()
 
 
 class Flights:

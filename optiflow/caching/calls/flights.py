@@ -8,15 +8,15 @@ model meanwhile, to answer a request of others, does so alone (`alone`), so that
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from optiflow.caching.calls.parts import Part
+from optiflow.caching.flights import arrival
 
 __all__ = ["Flight", "Flights", "alone", "go_alone", "is_alone"]
 
@@ -61,17 +61,7 @@ class Flight:
 
     async def arrival(self) -> Part | None:
         """The answer, waited for on an event loop; being cancelled disturbs nobody else."""
-        loop = asyncio.get_running_loop()
-        landed = asyncio.Event()
-
-        def wake(_: object) -> None:
-            # The loop may be closed by now; then nobody waits any more.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(landed.set)
-
-        self._answer.add_done_callback(wake)
-        await landed.wait()
-        return self._answer.result()
+        return await arrival(self._answer)
 
 
 class Flights:
