@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -77,6 +78,25 @@ def model_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tu
         yield lambda **told: stack.enter_context(
             provider_server.running(provider_server.Behaviour(**{"mean_s": 0.02, **told}))
         )
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder that everyone may write, and a user who is not above all permissions."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        root = os.geteuid() == 0
+        if root:
+            os.chown(folder, 65534, -1)
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+            for inner in [folder, *folder.rglob("*")]:
+                inner.chmod(0o777)
 
 
 @pytest.fixture(autouse=True)

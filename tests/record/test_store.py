@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -288,25 +287,6 @@ class TestTogether:
         finally:
             other.close()
         assert ids(store.newest(9)) == ["first"]
-
-
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder that everyone may write, and a user who is not above all permissions."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        root = os.geteuid() == 0
-        if root:
-            os.chown(folder, 65534, -1)
-            os.seteuid(65534)
-        try:
-            yield folder
-        finally:
-            if root:
-                os.seteuid(0)
-            for inner in [folder, *folder.rglob("*")]:
-                inner.chmod(0o777)
 
 
 class TestBadStores:
