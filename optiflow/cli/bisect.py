@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optiflow.cli.logs import log_as_configured
+from optiflow.cli.words import options_and_rest
 from optiflow.errors import ConfigurationError
 from optiflow.settings import get_settings
 
@@ -48,20 +49,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _arguments(argv: Sequence[str]) -> tuple[list[str], str | None, int]:
-    options = {"--criterion": "", "--lead": "3"}
-    overrides: list[str] = []
-    rest = list(argv)
-    while rest:
-        word = rest.pop(0)
-        key, equals, value = word.partition("=")
-        if key in options:
-            if not equals and not rest:
-                raise ConfigurationError(f"bisect: {key} needs a value; {USAGE}")
-            options[key] = value if equals else rest.pop(0)
-        elif word != "--bad":
-            if word.startswith("--"):
-                raise ConfigurationError(f"bisect: no such option: {word}; {USAGE}")
-            overrides.append(word)
+    words = [word for word in argv if word != "--bad"]
+    defaults = {"--criterion": "", "--lead": "3"}
+    options, overrides = options_and_rest(words, defaults, command="bisect", usage=USAGE)
     if not overrides:
         raise ConfigurationError(USAGE)
     if not options["--lead"].isdecimal() or int(options["--lead"]) < 1:

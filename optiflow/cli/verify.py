@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optiflow.cli.logs import log_as_configured
-from optiflow.errors import ConfigurationError
+from optiflow.cli.words import options_and_rest
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -75,18 +75,6 @@ def _outcome(config: RunConfig, against: str, overrides: Sequence[str]) -> Outco
 
 
 def _arguments(argv: Sequence[str]) -> tuple[str, str | None, list[str]]:
-    options = {"--against": "baseline", "--junit": ""}
-    overrides: list[str] = []
-    rest = list(argv)
-    while rest:
-        word = rest.pop(0)
-        key, equals, value = word.partition("=")
-        if key in options:
-            if not equals and not rest:
-                raise ConfigurationError(f"verify: {key} needs a value; {USAGE}")
-            options[key] = value if equals else rest.pop(0)
-        elif word.startswith("--"):
-            raise ConfigurationError(f"verify: no such option: {word}; {USAGE}")
-        else:
-            overrides.append(word)
+    defaults = {"--against": "baseline", "--junit": ""}
+    options, overrides = options_and_rest(argv, defaults, command="verify", usage=USAGE)
     return options["--against"], options["--junit"] or None, overrides
