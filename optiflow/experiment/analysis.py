@@ -20,7 +20,7 @@ from optiflow.errors import ConfigurationError
 from optiflow.experiment.plan import ExperimentPlan
 from optiflow.record.schema import RunRecord
 
-__all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "samples_of"]
+__all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "medians_of", "samples_of"]
 
 
 _USUAL = ("runtime_s", "tokens", "cpu_s", "peak_rss_mb")
@@ -37,12 +37,12 @@ def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAna
         The analysis; an arm without any run is INCONCLUSIVE.
     """
     jobs = _by_job(plan, records)
-    went_well = {place: record for place, record in jobs.items() if record.status == "ok"}
+    samples = samples_of(plan, records, plan.figures)
     verdicts, reasons = _verdicts(plan, jobs)
     return ExperimentAnalysis(
         experiment_id=plan.experiment_id,
         name=plan.name,
-        metrics=tuple(_metric(plan, went_well, figure) for figure in plan.figures),
+        metrics=tuple(_metric(plan, samples[figure], figure) for figure in plan.figures),
         verdicts=verdicts,
         reasons=reasons,
         complete=len(jobs) == len(plan.jobs),
@@ -56,14 +56,10 @@ def front_of(plan: ExperimentPlan, records: Sequence[RunRecord]) -> Mapping[str,
 
     A search may trade quality for time: whether an arm gave the baseline's answers is its verdict's to say.
     """
-    jobs = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
-    medians: dict[str, dict[str, float]] = {}
-    for figure, _ in plan.objectives:
-        values: dict[str, list[float]] = defaultdict(list)
-        for sample in _samples(plan, jobs, figure):
-            values[sample.arm].append(sample.value)
-        for arm, measured in values.items():
-            medians.setdefault(arm, {})[figure] = median(measured)
+    medians: dict[str, dict[str, float]] = defaultdict(dict)
+    for figure, samples in samples_of(plan, records, [figure for figure, _ in plan.objectives]).items():
+        for arm, value in medians_of(samples).items():
+            medians[arm][figure] = value
     signs = [1 if direction == "minimize" else -1 for _, direction in plan.objectives]
     points = {
         arm: [sign * of_arm[figure] for sign, (figure, _) in zip(signs, plan.objectives, strict=True)]
@@ -77,13 +73,17 @@ def compare_runs(
     first: str, before: Sequence[RunRecord], second: str, after: Sequence[RunRecord], *, min_effect: float = 0.01
 ) -> tuple[MetricAnalysis, ...]:
     """Two series of runs, paired in the order in which they are given, in the usual figures."""
+    runs = [
+        (name, block, place, figures(record))
+        for place, (name, records) in enumerate(((first, before), (second, after)))
+        for block, record in enumerate(records)
+    ]
     metrics = []
     for figure in _USUAL:
         samples = [
             Sample(name, block, place, float(value))
-            for place, (name, records) in enumerate(((first, before), (second, after)))
-            for block, record in enumerate(records)
-            if isinstance(value := figures(record).get(figure), int | float)
+            for name, block, place, shown in runs
+            if isinstance(value := shown.get(figure), int | float)
         ]
         arms = compare_arms(samples, first, min_effect=min_effect)
         metrics.append(MetricAnalysis(figure, arms, (), (), ()))
@@ -101,9 +101,10 @@ def compare_experiments(
     shared = [arm.name for arm in second[0].arms if arm.name in {other.name for other in first[0].arms}]
     if not shared:
         raise ConfigurationError(f"experiments {first[0].name!r} and {second[0].name!r} have no arm in common")
+    compared = [name for name in second[0].figures if name in first[0].figures]
+    earlier, later = (samples_of(plan, records, compared) for plan, records in (first, second))
     metrics = []
-    for figure in (name for name in second[0].figures if name in first[0].figures):
-        before, after = (samples_of(plan, records, figure) for plan, records in (first, second))
+    for figure, before, after in zip(compared, earlier.values(), later.values(), strict=True):
         results: list[ArmResult] = []
         for arm in shared:
             pair = [replace(sample, arm="before") for sample in before if sample.arm == arm]
@@ -113,10 +114,30 @@ def compare_experiments(
     return tuple(metrics)
 
 
-def samples_of(plan: ExperimentPlan, records: Sequence[RunRecord], figure: str) -> tuple[Sample, ...]:
-    """The measurements of one figure, in the order of the plan."""
-    went_well = {place: record for place, record in _by_job(plan, records).items() if record.status == "ok"}
-    return _samples(plan, went_well, figure)
+def samples_of(
+    plan: ExperimentPlan, records: Sequence[RunRecord], names: Sequence[str]
+) -> Mapping[str, tuple[Sample, ...]]:
+    """The measurements of some figures, by their names, each in the order of the plan.
+
+    A run that did not go well is left out, and so is a figure that is no number.
+    """
+    shown = {place: figures(run) for place, run in _by_job(plan, records).items() if run.status == "ok"}
+    return {
+        name: tuple(
+            Sample(job.arm, job.block, job.position, float(value))
+            for job in plan.jobs
+            if isinstance(value := shown.get((job.arm, job.block), {}).get(name), int | float)
+        )
+        for name in names
+    }
+
+
+def medians_of(samples: Sequence[Sample]) -> Mapping[str, float]:
+    """The median of each arm over its blocks."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        values[sample.arm].append(sample.value)
+    return {arm: median(measured) for arm, measured in values.items()}
 
 
 def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
@@ -126,18 +147,7 @@ def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[st
     return {(job.arm, job.block): record for job, record in placed if record is not None}
 
 
-def _samples(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> tuple[Sample, ...]:
-    samples = []
-    for job in plan.jobs:
-        record = jobs.get((job.arm, job.block))
-        value = None if record is None else figures(record).get(figure)
-        if isinstance(value, int | float):
-            samples.append(Sample(job.arm, job.block, job.position, float(value)))
-    return tuple(samples)
-
-
-def _metric(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord], figure: str) -> MetricAnalysis:
-    samples = _samples(plan, jobs, figure)
+def _metric(plan: ExperimentPlan, samples: Sequence[Sample], figure: str) -> MetricAnalysis:
     levels = {arm.name: {name: arm.levels[name] for name in plan.factors} for arm in plan.arms if plan.factors}
     order = {(job.arm, job.block): place for place, job in enumerate(plan.jobs)}
     return MetricAnalysis(

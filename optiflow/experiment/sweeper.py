@@ -135,7 +135,6 @@ class ExperimentSweeper(Sweeper):
         self, options: ExperimentConfig, arguments: Sequence[str], current: Session, store: ExperimentStore
     ) -> None:
         from optiflow.experiment.search import search
-        from optiflow.run import prepare
 
         def launch(plan: ExperimentPlan) -> list[RunRecord]:
             current.plan = plan
@@ -143,8 +142,7 @@ class ExperimentSweeper(Sweeper):
                 self._run(plan, options, current, store)
             return store.runs(plan)
 
-        own = [argument for argument in arguments if not _key(argument).startswith("experiment")]
-        key = prepare(self._composer(own).without_toggles()).comparison_key
+        own, key = self._workload(arguments)
         current.dry_run = options.dry_run
         search(options, own, self._composer, launch, workload_key=key, arguments=current.arguments)
 
@@ -168,11 +166,15 @@ class ExperimentSweeper(Sweeper):
             return plan_grid(
                 _grid(arguments, self.hydra_context), composer, workload_key=uuid4().hex, arguments=current.arguments
             )
-        own = [argument for argument in arguments if not _key(argument).startswith("experiment")]
+        own, key = self._workload(arguments)
+        return plan_design(options, own, composer, workload_key=key, arguments=current.arguments)
+
+    def _workload(self, arguments: Sequence[str]) -> tuple[list[str], str]:
+        """The overrides that every arm shares, and what their workload, input and code are known by."""
         from optiflow.run import prepare
 
-        key = prepare(composer(own).without_toggles()).comparison_key
-        return plan_design(options, own, composer, workload_key=key, arguments=current.arguments)
+        own = [argument for argument in arguments if not _key(argument).startswith("experiment")]
+        return own, prepare(self._composer(own).without_toggles()).comparison_key
 
     def _composer(self, overrides: Sequence[str]) -> RunConfig:
         from optiflow.experiment.worker import composed

@@ -13,7 +13,7 @@ from optiflow.analysis.experiment.power import Outlook
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan, JobState
 from optiflow.report.terminal import figure_text
-from optiflow.report.wording import call_text, outlook_text, ratio_text
+from optiflow.report.wording import call_text, effect_text, outlook_text, ratio_text
 
 __all__ = ["comparison_view", "experiment_view", "experiments_view", "plan_view"]
 
@@ -129,9 +129,8 @@ def _effects(metric: MetricAnalysis) -> Table:
     for effect in (*mains, *pairs[:_MOST_PAIRS]):
         share = shares.get(effect.factors[0]) if len(effect.factors) == 1 else None
         known = "" if share is None else f"{share.share:.1%}{'' if share.exact else ' (modelled)'}"
-        aliases = "".join(f" = {'×'.join(other)}" for other in effect.aliased_with)
         table.add_row(
-            Text("×".join(effect.factors) + aliases),
+            Text(effect_text(effect)),
             ratio_text(effect),
             f"{effect.share_of_variation:.1%}",
             known,

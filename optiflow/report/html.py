@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from optiflow.analysis.experiment.results import ExperimentAnalysis, Sample
+from optiflow.analysis.experiment.results import ExperimentAnalysis
 from optiflow.analysis.figures import record_critical_path
-from optiflow.experiment.analysis import samples_of
+from optiflow.experiment.analysis import medians_of, samples_of
 from optiflow.experiment.plan import ExperimentPlan
 from optiflow.extras import require
 from optiflow.record.schema import RunRecord
 from optiflow.report import plots
 from optiflow.report.markdown import notes_of
-from optiflow.report.wording import call_text, ratio_text
+from optiflow.report.wording import call_text, effect_text, ratio_text
 
 __all__ = ["experiment_as_html"]
 
@@ -53,6 +52,7 @@ def experiment_as_html(plan: ExperimentPlan, analysis: ExperimentAnalysis, runs:
         plots=drawn,
         script=offline.get_plotlyjs(),
         ratio_text=ratio_text,
+        effect_text=effect_text,
         call_text=call_text,
     )
     return text
@@ -71,7 +71,7 @@ def _plots(plan: ExperimentPlan, analysis: ExperimentAnalysis, runs: Sequence[Ru
         return []
     arm_of = {(job.block, job.position): job.arm for job in plan.jobs}
     name_of = {run.record_id: arm_of.get((run.block or 0, run.position or 0), "?") for run in runs}
-    samples = {metric.figure: samples_of(plan, went_well, metric.figure) for metric in analysis.metrics}
+    samples = samples_of(plan, went_well, [metric.figure for metric in analysis.metrics])
     deciding = analysis.metrics[0]
     drawn: list[_Plot] = []
     if deciding.arms:
@@ -97,15 +97,8 @@ def _plots(plan: ExperimentPlan, analysis: ExperimentAnalysis, runs: Sequence[Ru
         )
     if len(analysis.metrics) > 1:
         x, y = (metric.figure for metric in analysis.metrics[:2])
-        points = _medians(samples[x], samples[y])
+        first, second = medians_of(samples[x]), medians_of(samples[y])
+        points = {arm: (first[arm], second[arm]) for arm in first if arm in second}
         drawn.append((f"{x} and {y}", "Arms that no other beats in both are joined.", plots.pareto(points, x, y)))
     drawn.append(("Memory over time", "", plots.memory(went_well, lambda run: name_of[run.record_id])))
     return drawn
-
-
-def _medians(first: Sequence[Sample], second: Sequence[Sample]) -> dict[str, tuple[float, float]]:
-    values: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
-    for of_arm, samples in zip(values, (first, second), strict=True):
-        for sample in samples:
-            of_arm.setdefault(sample.arm, []).append(sample.value)
-    return {arm: (median(values[0][arm]), median(values[1][arm])) for arm in values[0] if arm in values[1]}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan
-from optiflow.report.wording import call_text, ratio_text
+from optiflow.report.wording import call_text, effect_text, ratio_text
 
 __all__ = ["experiment_as_markdown", "table"]
 
@@ -77,6 +77,5 @@ def _effects(metric: MetricAnalysis) -> str:
     for effect in metric.effects:
         share = shares.get(effect.factors[0]) if len(effect.factors) == 1 else None
         gain = "" if share is None else f"{share.share:.1%}"
-        name = "×".join(effect.factors) + "".join(f" = {'×'.join(other)}" for other in effect.aliased_with)
-        rows.append([name, ratio_text(effect), f"{effect.share_of_variation:.1%}", gain])
+        rows.append([effect_text(effect), ratio_text(effect), f"{effect.share_of_variation:.1%}", gain])
     return table(["effect", "ratio", "variation", "share of the gain"], rows)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from optiflow.analysis.experiment.power import MOST_BLOCKS, Outlook
 from optiflow.analysis.experiment.results import ArmResult, Effect
 
-__all__ = ["call_text", "outlook_text", "ratio_text"]
+__all__ = ["call_text", "effect_text", "outlook_text", "ratio_text"]
 
 
 def ratio_text(result: ArmResult | Effect) -> str:
@@ -16,6 +16,11 @@ def ratio_text(result: ArmResult | Effect) -> str:
     if math.isinf(result.interval.high):
         return f"{result.ratio:.3f}"
     return f"{result.ratio:.3f} [{result.interval.low:.3f}, {result.interval.high:.3f}]"
+
+
+def effect_text(effect: Effect) -> str:
+    """The factors of an effect, and those that can't be told from it: ``a×b = c×d``."""
+    return " = ".join("×".join(factors) for factors in (effect.factors, *effect.aliased_with))
 
 
 def call_text(result: ArmResult) -> str:
