@@ -5,11 +5,13 @@ Neither Hydra nor LangGraph is imported: help has to be instant.
 
 from __future__ import annotations
 
-import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version as distribution_version
+from itertools import takewhile
 from pathlib import Path
+
+import yaml
 
 from optiflow.cli import COMMANDS
 from optiflow.config.files import conf_dir
@@ -75,9 +77,12 @@ def render() -> str:
     lines = [_INTRODUCTION, "commands:", *_table(COMMANDS), "", "flags:", *_table(_FLAGS)]
     for group, meaning in _GROUPS.items():
         lines += ["", f"{group}: {meaning}"]
+        said: set[str] = set()
         for path in sorted((conf_dir() / group).glob("*.yaml")):
             lines += _table({path.stem: _first_comment(path)})
-            lines += [f"      {line}" for line in _options(path, group)]
+            options = [option for option in _options(path, group) if option not in said]
+            said.update(options)
+            lines += [textwrap.indent(_wrapped(option), " " * 6) for option in options]
     return "\n".join([*lines, "", _EXIT_CODES])
 
 
@@ -91,6 +96,10 @@ def _table(rows: dict[str, str]) -> list[str]:
     return lines
 
 
+def _wrapped(option: str) -> str:
+    return textwrap.fill(option, _WIDTH - 6, subsequent_indent="    ")
+
+
 def _first_comment(path: Path) -> str:
     """A configuration file's own description: its first comment that is not a directive."""
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -100,12 +109,31 @@ def _first_comment(path: Path) -> str:
 
 
 def _options(path: Path, group: str) -> Iterator[str]:
-    """The options of a toggle or of the model, each with its default and the comment behind it."""
-    if group not in {"opt", "model"}:
+    """The options of a file that have a comment behind or above them, each with its default and that comment."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    prefix = "" if "# @package _global_" in lines else f"{group}."
+    for key, value in _leaves(yaml.compose(text), prefix):
+        default = text[value.start_mark.index : value.end_mark.index]
+        if comment := _comment(lines, value.start_mark.line):
+            yield f"{key}={default}  {comment}"
+
+
+def _leaves(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, yaml.Node]]:
+    """Every value that stands on one line, by its dotted key."""
+    if not isinstance(node, yaml.MappingNode):
         return
-    prefix = f"opt.{path.stem}" if group == "opt" else group
-    for line in path.read_text(encoding="utf-8").splitlines():
-        found = re.match(r"^\s*(\w+): (\S.*?)\s+# (.+)$", line)
-        if found:
-            key, default, comment = found.groups()
-            yield from textwrap.wrap(f"{prefix}.{key}={default}  {comment}", _WIDTH - 6, subsequent_indent="    ")
+    for key, value in node.value:
+        if value.start_mark.line == value.end_mark.line:
+            yield f"{prefix}{key.value}", value
+        else:
+            yield from _leaves(value, f"{prefix}{key.value}.")
+
+
+def _comment(lines: Sequence[str], number: int) -> str:
+    """What is said behind a line, or else in the lines right above it; what a file begins with is about the file."""
+    _, found, behind = lines[number].partition(" # ")
+    if found:
+        return behind.strip()
+    above = list(takewhile(lambda line: line.lstrip().startswith("#"), reversed(lines[:number])))
+    return "" if len(above) == number else " ".join(line.strip(" #") for line in reversed(above))

@@ -45,6 +45,19 @@ def test_options_of_toggles_have_default_and_meaning() -> None:
     assert "opt.log_level.level=WARNING" in render()
 
 
+def test_a_preset_s_options_are_its_toggles() -> None:
+    """What a preset sets of a toggle is an option of that toggle."""
+    assert "opt.async.offload=false  it changes the order" in render()
+    assert "opt.safe." not in render()
+
+
+def test_options_of_other_groups_are_listed_where_they_are_explained() -> None:
+    """Behind the line or above it; what several presets share stands below the first."""
+    assert render().count("experiment.min_effect=0.01  the smallest change that matters") == 1
+    assert "workflow.ref=???  Where it is: ./langgraph.json:NAME" in render()
+    assert "workflow.kind" not in render()
+
+
 def test_help_and_version_print(optiflow) -> None:
     """Both end with 0, wherever the flag stands."""
     assert optiflow("--help") == (0, render() + "\n", "")
