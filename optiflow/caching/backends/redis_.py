@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from optiflow.caching.backends.base import Limits, NamespaceStatistics
 from optiflow.caching.backends.memory import by_namespace
 from optiflow.errors import ConfigurationError, StoreError
+from optiflow.extras import require
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -86,12 +87,10 @@ class RedisBackend:
     in_process = False
 
     def __init__(self, url: str, limits: Limits) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ModuleNotFoundError as error:
-            raise ConfigurationError("cache: backend=redis needs a library: pip install 'optiflow[redis]'") from error
+        redis: Any = require("redis", "redis", "cache: backend=redis")
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._limits = limits
         self._name = f"redis://{url.partition('://')[2].rpartition('@')[2]}"
