@@ -105,11 +105,10 @@ def deliver_sync(gate: Gate, request: ModelRequest, tally: Tally, send: Callable
     ticket = Ticket(request, bell, tally)
 
     def send_once_or_twice() -> Any:
-        delay_s = None if stream else gate.hedge_delay_s(request)
-        if delay_s is None:
+        if stream or not gate.may_hedge(request):
             return send()
         second_bell = ThreadBell()
-        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True), delay_s)
+        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True))
         again = deliver(gate, hedge.second, stream=False)
         return race_sync(hedge, send, lambda: _walk(again, second_bell, send))
 
@@ -124,11 +123,10 @@ async def deliver_async(
     ticket = Ticket(request, bell, tally)
 
     async def send_once_or_twice() -> Any:
-        delay_s = None if stream else gate.hedge_delay_s(request)
-        if delay_s is None:
+        if stream or not gate.may_hedge(request):
             return await send()
         second_bell = LoopBell()
-        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True), delay_s)
+        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True))
         again = deliver(gate, hedge.second, stream=False)
         return await race_async(hedge, send, lambda: _walk_async(again, second_bell, send))
 
