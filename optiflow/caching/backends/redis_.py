@@ -93,7 +93,8 @@ class RedisBackend:
 
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._limits = limits
-        self._name = f"redis://{url.partition('://')[2].rpartition('@')[2]}"
+        scheme, _, place = url.partition("://")
+        self._name = f"{scheme}://{place.rpartition('@')[2]}"
         try:
             self._client: Redis = redis.Redis.from_url(
                 url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S, retry=Retry(NoBackoff(), 0)
