@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -88,20 +89,22 @@ def fresh_clients(server: TlsServer, repetitions: int) -> list[Figure]:
 
 
 def cold_start(server: TlsServer, repetitions: int) -> list[Figure]:
-    """A fresh process: from compiling, and from the run's start, to the first request to a provider."""
-    seconds: dict[str, dict[str, list[float]]] = {arm: {"begun": [], "compiled": []} for arm in ("plain", "clients")}
+    """A fresh process: from its own start, from compiling, and from the run's start, to the first request."""
+    names = {"compiled": "the run's start", "begun": "compiling", "launched": "the process's start"}
+    seconds: dict[str, dict[str, list[float]]] = {arm: {since: [] for since in names} for arm in ("plain", "clients")}
     app = Path(__file__).with_name("cold_app.py")
 
     def start(arm: str) -> None:
         server.requests.clear()
         command = [sys.executable, str(app), arm, server.url]
+        launched = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        for since, at in json.loads(done.stdout).items():
+        for since, at in {**json.loads(done.stdout), "launched": launched}.items():
             seconds[arm][since].append(server.requests[0].at - at)
 
     interleave({arm: partial(start, arm) for arm in seconds}, repetitions)
     figures = []
-    for since, name in (("compiled", "the run's start"), ("begun", "compiling")):
+    for since, name in names.items():
         plain, clients = (seconds[arm][since][1:] for arm in seconds)
         figures += [
             Figure(f"cold, {name} to the first request, {arm}", "s", median_interval(samples))

@@ -125,6 +125,8 @@ class Server:
                 answer = asyncio.ensure_future(self._answer(head[0].split()[1], body, writer))
                 # Whoever hangs up wants no answer any more; nobody sends a second request before the first answer.
                 hang_up = asyncio.ensure_future(reader.read(1))
+                # How a connection was lost that has ended is of no interest.
+                hang_up.add_done_callback(lambda read: read.cancelled() or read.exception())
                 await asyncio.wait({answer, hang_up}, return_when=asyncio.FIRST_COMPLETED)
                 if not answer.done():
                     answer.cancel()

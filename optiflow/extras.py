@@ -19,9 +19,12 @@ def require(module: str, extra: str, what: str) -> ModuleType:
         what: What needs it, for the message.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: It is not installed, or lacks something itself, such as a library of the system.
     """
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{what} needs the extra {extra!r}: pip install 'optiflow[{extra}]'") from error
+    except ImportError as error:
+        why = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"{what} needs the extra {extra!r}: pip install 'optiflow[{extra}]' ({why})"
+        ) from error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from optiflow.config.checkpointer import checked_address
 from optiflow.errors import ConfigurationError
+from optiflow.extras import require
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -70,11 +70,6 @@ def open_checkpointer(address: str) -> Iterator[BaseCheckpointSaver[Any] | Liter
 
 def _opening(url: str) -> Callable[[str], AbstractContextManager[BaseCheckpointSaver[Any]]]:
     kind = _KINDS[url.partition("://")[0]]
-    try:
-        opened: Callable[[str], AbstractContextManager[BaseCheckpointSaver[Any]]] = import_module(kind.module).opened
-    except ImportError as error:
-        raise ConfigurationError(
-            f"workflow.checkpointer: {kind.name} needs the extra {kind.extra!r}: "
-            f"pip install 'optiflow[{kind.extra}]' ({' '.join(str(error).split())})"
-        ) from error
+    module = require(kind.module, kind.extra, f"workflow.checkpointer: {kind.name}")
+    opened: Callable[[str], AbstractContextManager[BaseCheckpointSaver[Any]]] = module.opened
     return opened

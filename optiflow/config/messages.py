@@ -13,6 +13,12 @@ __all__ = ["describe", "field_names"]
 
 _LONGEST_VALUE = 60
 
+_SHOULD = "input should be "
+"""How most of pydantic's messages begin."""
+
+_MEMBERS = ("literal[", "tuple[", "list[", "dict[", "constrained-", "function-")
+"""How pydantic names the members of a union that are no models."""
+
 
 def describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> str:
     """Put the first error of a validation in one line, and say how many more there are.
@@ -34,7 +40,11 @@ def describe(error: ValidationError, prefix: str, model: type[BaseModel]) -> str
         reason = str(first["ctx"]["error"])
         text = reason if path == "configuration" else f"{path}: {reason}"
     else:
-        text = f"{path}: {_shown(first['input'])}: {_lower(first['msg'])}"
+        # Each member of a union says what it would take: that is one mistake.
+        same = [each for each in details if _path(model, tuple(each["loc"])) == _path(model, location)]
+        right = " or ".join(dict.fromkeys(_lower(each["msg"]).removeprefix(_SHOULD) for each in same))
+        text = f"{path}: {_shown(first['input'])}: {_SHOULD if _lower(first['msg']).startswith(_SHOULD) else ''}{right}"
+        details = [first, *(each for each in details if each not in same)]
     more = len(details) - 1
     return " ".join(text.split()) + (f" (and {more} more)" if more else "")
 
@@ -55,6 +65,8 @@ def _path(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
         tagged = [candidate for candidate in models if may_be_tag and part in _tags(candidate)]
         if tagged:
             models, may_be_tag = tagged, False
+            continue
+        if str(part).startswith(_MEMBERS):
             continue
         path.append(str(part))
         if found := _inside(models, part):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from optiflow.limits.model_request import ModelRequest
 from optiflow.limits.race import Hedge, race_async, race_sync
 from optiflow.limits.tally import Tally
 from optiflow.limits.ticket import Ticket
+from optiflow.steps import Steps, walk, walk_async
 
 __all__ = ["deliver_async", "deliver_sync"]
 
@@ -41,7 +42,7 @@ class _Read:
 
 
 _Step = _Wait | _Send | _Read
-_Steps = Generator[_Step, Any, Any]
+_Steps = Steps[_Step, Any]
 
 
 def deliver(gate: Gate, ticket: Ticket, *, stream: bool) -> _Steps:
@@ -104,15 +105,14 @@ def deliver_sync(gate: Gate, request: ModelRequest, tally: Tally, send: Callable
     ticket = Ticket(request, bell, tally)
 
     def send_once_or_twice() -> Any:
-        delay_s = None if stream else gate.hedge_delay_s(request)
-        if delay_s is None:
+        if stream or not gate.may_hedge(request):
             return send()
         second_bell = ThreadBell()
-        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True), delay_s)
+        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True))
         again = deliver(gate, hedge.second, stream=False)
-        return race_sync(hedge, send, lambda: _drive_sync(again, second_bell, send))
+        return race_sync(hedge, send, lambda: _walk(again, second_bell, send))
 
-    return _drive_sync(deliver(gate, ticket, stream=stream), bell, send_once_or_twice)
+    return _walk(deliver(gate, ticket, stream=stream), bell, send_once_or_twice)
 
 
 async def deliver_async(
@@ -123,64 +123,32 @@ async def deliver_async(
     ticket = Ticket(request, bell, tally)
 
     async def send_once_or_twice() -> Any:
-        delay_s = None if stream else gate.hedge_delay_s(request)
-        if delay_s is None:
+        if stream or not gate.may_hedge(request):
             return await send()
         second_bell = LoopBell()
-        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True), delay_s)
+        hedge = Hedge(gate, ticket, Ticket(request, second_bell, tally, hedge=True))
         again = deliver(gate, hedge.second, stream=False)
-        return await race_async(hedge, send, lambda: _drive_async(again, second_bell, send))
+        return await race_async(hedge, send, lambda: _walk_async(again, second_bell, send))
 
-    return await _drive_async(deliver(gate, ticket, stream=stream), bell, send_once_or_twice)
-
-
-def _drive_sync(steps: _Steps, bell: ThreadBell, send: Callable[[], Any]) -> Any:
-    outcome = _Outcome()
-    while (step := outcome.next_of(steps)) is not None:
-        try:
-            if isinstance(step, _Send):
-                outcome = _Outcome(send())
-            elif isinstance(step, _Read):
-                outcome = _Outcome(step.response.read())
-            else:
-                bell.wait(step.at_most_s)
-                outcome = _Outcome()
-        except BaseException as error:  # noqa: BLE001  the steps end with it, and raise it
-            outcome = _Outcome(error=error)
-    return outcome.result
+    return await _walk_async(deliver(gate, ticket, stream=stream), bell, send_once_or_twice)
 
 
-async def _drive_async(steps: _Steps, bell: LoopBell, send: Callable[[], Awaitable[Any]]) -> Any:
-    outcome = _Outcome()
-    while (step := outcome.next_of(steps)) is not None:
-        try:
-            if isinstance(step, _Send):
-                outcome = _Outcome(await send())
-            elif isinstance(step, _Read):
-                outcome = _Outcome(await step.response.aread())
-            else:
-                await bell.wait(step.at_most_s)
-                outcome = _Outcome()
-        except BaseException as error:  # noqa: BLE001  the steps end with it, and raise it
-            outcome = _Outcome(error=error)
-    return outcome.result
+def _walk(steps: _Steps, bell: ThreadBell, send: Callable[[], Any]) -> Any:
+    def do(step: _Step) -> Any:
+        if isinstance(step, _Send):
+            return send()
+        return step.response.read() if isinstance(step, _Read) else bell.wait(step.at_most_s)
+
+    return walk(steps, do)
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """What came of a step, and what the steps returned in the end."""
+async def _walk_async(steps: _Steps, bell: LoopBell, send: Callable[[], Awaitable[Any]]) -> Any:
+    async def do(step: _Step) -> Any:
+        if isinstance(step, _Send):
+            return await send()
+        return await (step.response.aread() if isinstance(step, _Read) else bell.wait(step.at_most_s))
 
-    value: Any = None
-    error: BaseException | None = None
-    result: Any = None
-
-    def next_of(self, steps: _Steps) -> _Step | None:
-        """The next step; None: there is none."""
-        try:
-            return steps.send(self.value) if self.error is None else steps.throw(self.error)
-        except StopIteration as end:
-            self.result = end.value
-            return None
+    return await walk_async(steps, do)
 
 
 def _hold_until_closed(gate: Gate, ticket: Ticket, response: Any) -> None:

@@ -172,17 +172,14 @@ class Gate:
             self._wake_first()
             return again
 
-    def hedge_delay_s(self, request: ModelRequest) -> float | None:
-        """Seconds after which a request in flight is slow enough to be sent twice; None: never."""
-        if not (self._settings.hedge and request.repeatable):
-            return None
-        with self._locked():
-            return self._hedging.delay_s()
+    def may_hedge(self, request: ModelRequest) -> bool:
+        """Whether a request may be sent twice."""
+        return self._settings.hedge and request.repeatable
 
-    def reserve_hedge(self) -> bool:
-        """Take one hedge from the budget, if there is one left."""
+    def hedge_in_s(self, ticket: Ticket) -> float:
+        """Seconds after which to ask again whether a request in flight is slow; 0: it is, its double may be sent."""
         with self._locked():
-            return self._hedging.reserve()
+            return self._hedging.due_in_s(self._now() - ticket.sent_at)
 
     def _enqueue(self, ticket: Ticket) -> None:
         ticket.waiting_since = self._now()

@@ -17,6 +17,7 @@ from optiflow.limits.gate import Gate
 from optiflow.limits.model_request import GateKey, ModelRequest, read_model_request
 from optiflow.limits.settings import LimitSettings
 from optiflow.limits.tally import Tally
+from optiflow.limits.turns import my_turn
 from optiflow.offload.hooks import Hooks
 
 __all__ = ["Gates", "govern", "shared_gates"]
@@ -123,6 +124,15 @@ def _through_gates_async(plain: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
+def _in_turn(plain: Callable[..., Any]) -> Callable[..., Any]:
+    async def agenerate(*args: Any, **kwargs: Any) -> Any:
+        if _governed.get() is not None:
+            await my_turn()
+        return await plain(*args, **kwargs)
+
+    return agenerate
+
+
 def _found(request: Any) -> tuple[Gate, Tally, ModelRequest] | None:
     """The gate of a request, where it is to be counted, and what it is; None: it is none of ours."""
     governed = _governed.get()
@@ -141,4 +151,5 @@ _hooks = Hooks(
         for library in LIBRARIES
         for client, wrap in (("Client", _through_gates), ("AsyncClient", _through_gates_async))
     }
+    | {("langchain_core.language_models.chat_models", "BaseChatModel.agenerate"): _in_turn}
 )

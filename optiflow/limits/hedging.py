@@ -10,6 +10,8 @@ __all__ = ["Hedging"]
 
 REMEMBERED = 512
 FEWEST = 20
+LOOK_AGAIN_S = 0.5
+"""How long is waited where the answers of others decide."""
 
 
 class Hedging:
@@ -37,18 +39,27 @@ class Hedging:
         if len(self._recent) > REMEMBERED:
             del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
 
-    def delay_s(self) -> float | None:
-        """Seconds after which a call is slow; None while too few are known, or without a budget."""
-        if len(self._sorted) < FEWEST:
-            return None
-        return self._sorted[ceil((1 - self._budget) * len(self._sorted)) - 1]
+    def due_in_s(self, age_s: float) -> float:
+        """Whether a call is to be asked a second time.
 
-    def reserve(self) -> bool:
-        """Take one hedge from the budget, if there is one left."""
+        What is slow may not be known yet when a call begins, in a burst above all, and a budget that is spent grows
+        again: so it is asked as long as the call is in flight.
+
+        Args:
+            age_s: How long it has been in flight, s.
+
+        Returns:
+            0: yes, and one hedge is taken from the budget; otherwise seconds after which to ask again.
+        """
+        if len(self._sorted) < FEWEST:
+            return LOOK_AGAIN_S
+        slow_s = self._sorted[ceil((1 - self._budget) * len(self._sorted)) - 1]
+        if age_s < slow_s:
+            return slow_s - age_s
         if self._hedges + 1 > self._budget * self._calls:
-            return False
+            return LOOK_AGAIN_S
         self._hedges += 1
-        return True
+        return 0.0
 
     def refund(self) -> None:
         """Give back a hedge that was never sent."""

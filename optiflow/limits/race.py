@@ -30,9 +30,6 @@ class Hedge:
     second: Ticket
     """Its double, which has not entered yet."""
 
-    delay_s: float
-    """How long the request must be in flight before it is slow, s."""
-
     def count(self, answer: Any, *, won: bool) -> None:
         """Take back the double if it was not sent yet, or count it and the tokens of the answer that was lost.
 
@@ -67,8 +64,7 @@ async def race_async(hedge: Hedge, send: Callable[[], Awaitable[Any]], send_agai
     first = asyncio.ensure_future(send())
     racing = {first}
     try:
-        await asyncio.wait(racing, timeout=hedge.delay_s)
-        if first.done() or not hedge.gate.reserve_hedge():
+        if not await _is_slow_async(hedge, first):
             return await first
         second = asyncio.ensure_future(send_again())
         racing.add(second)
@@ -89,8 +85,7 @@ async def race_async(hedge: Hedge, send: Callable[[], Awaitable[Any]], send_agai
 def race_sync(hedge: Hedge, send: Callable[[], Any], send_again: Callable[[], Any]) -> Any:
     """As `race_async`, in threads, which can't be cancelled: the one that is not needed ends by itself."""
     first = _started(send)
-    futures.wait([first], hedge.delay_s)
-    if first.done() or not hedge.gate.reserve_hedge():
+    if not _is_slow(hedge, first):
         return first.result()
     second = _started(send_again)
     winner, pending = None, {first, second}
@@ -103,6 +98,30 @@ def race_sync(hedge: Hedge, send: Callable[[], Any], send_again: Callable[[], An
         hedge.first.held = True
         first.add_done_callback(lambda _: hedge.gate.leave(hedge.first))
     return (winner or first).result()
+
+
+def _is_slow(hedge: Hedge, first: futures.Future[Any]) -> bool:
+    """Wait until the request is answered, or slow."""
+    while not first.done():
+        due_s = hedge.gate.hedge_in_s(hedge.first)
+        if due_s == 0:
+            return True
+        futures.wait([first], due_s)
+    return False
+
+
+async def _is_slow_async(hedge: Hedge, first: asyncio.Future[Any]) -> bool:
+    """As `_is_slow`; a loop that is behind may have the answer lying there, so it gets the time that it is late."""
+    loop = asyncio.get_running_loop()
+    while not first.done():
+        due_s = hedge.gate.hedge_in_s(hedge.first)
+        if due_s == 0:
+            return True
+        due = loop.time() + due_s
+        await asyncio.wait({first}, timeout=due_s)
+        if not first.done():
+            await asyncio.wait({first}, timeout=loop.time() - due)
+    return False
 
 
 def _succeeded(attempt: asyncio.Future[Any] | futures.Future[Any]) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from typing import TYPE_CHECKING, Any
 
 from optiflow.clock import Clock
 from optiflow.config.model import OFFLINE, ModelConfig
 from optiflow.errors import ConfigurationError
+from optiflow.extras import require
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -40,12 +40,7 @@ def load_chat_model(config: ModelConfig, clock: Clock) -> BaseChatModel:
 
 
 def _provider_model(config: ModelConfig) -> BaseChatModel:
-    if importlib.util.find_spec("langchain") is None:
-        raise ConfigurationError(
-            f"model.provider={config.provider!r} needs the extra 'providers': pip install 'optiflow[providers]'"
-        )
-    from langchain.chat_models import init_chat_model
-
+    chat_models: Any = require("langchain.chat_models", "providers", f"model.provider={config.provider!r}")
     variable = _KEY_VARIABLES.get(config.provider)
     if variable and not os.environ.get(variable):
         raise ConfigurationError(f"model.provider={config.provider!r} needs its key in the variable {variable}")
@@ -57,7 +52,7 @@ def _provider_model(config: ModelConfig) -> BaseChatModel:
         "seed": config.seed,
     }
     try:
-        model: BaseChatModel = init_chat_model(
+        model: BaseChatModel = chat_models.init_chat_model(
             config.name,
             model_provider=config.provider,
             **{name: value for name, value in settings.items() if value is not None},

@@ -33,10 +33,11 @@ class CacheOptions(Options):
     max_characters: int = Field(default=16_000_000, ge=1)
     """Most characters of text held with them, which bounds the memory: 1 to 4 bytes each."""
 
-    nodes: Literal["none", "auto"] | tuple[str, ...] = "none"
+    nodes: Literal["none", "auto"] | tuple[str, ...] | None = None
     """Nodes whose outcomes are kept. ``auto``: those of which the code shows that the same input gives the same
     outcome, and that wait for something. Names, dotted through subgraphs: these, for which the user answers; their key
-    is all that they are given, unless their effects are known."""
+    is all that they are given, unless their effects are known. None: ``auto`` where a backend is named that else had
+    nothing to keep, ``none`` otherwise."""
 
     merge_calls: Literal["deterministic", "all", "none"] = "none"
     """Which model calls wait for an equal one in progress; ``all``: also those meant to be drawn at random. With
@@ -56,6 +57,13 @@ class CacheOptions(Options):
 
     max_age_s: float | None = Field(default=None, gt=0)
     """Seconds after which an outcome is worked out anew; null: never."""
+
+    @property
+    def kept_nodes(self) -> Literal["none", "auto"] | tuple[str, ...]:
+        """Nodes whose outcomes are kept."""
+        if self.nodes is not None:
+            return self.nodes
+        return "none" if self.backend == "memory" or self.responses else "auto"
 
     @model_validator(mode="after")
     def _address(self) -> CacheOptions:
@@ -86,7 +94,7 @@ class Cache(Optimization[CacheOptions]):
 
     @cached_property
     def _nodes(self) -> NodeCache | None:
-        if self.options.nodes == "none":
+        if self.options.kept_nodes == "none":
             return None
         from optiflow.caching.nodes.node_cache import NodeCache
 
@@ -101,7 +109,7 @@ class Cache(Optimization[CacheOptions]):
         from optiflow.caching.nodes.judging import cache_nodes
 
         any_model = self.options.merge_calls == "all"
-        return cache_nodes(plan, self._nodes, toggle=self.name, choice=self.options.nodes, any_model=any_model)
+        return cache_nodes(plan, self._nodes, toggle=self.name, choice=self.options.kept_nodes, any_model=any_model)
 
     @contextmanager
     def activate(self) -> Iterator[Statistics]:

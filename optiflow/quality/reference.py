@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from optiflow.errors import ConfigurationError
+from typing import Any
+
+from optiflow.extras import require
 
 __all__ = ["rouge"]
 
@@ -17,12 +19,6 @@ def rouge(text: str, reference: str) -> dict[str, float]:
     Raises:
         ConfigurationError: The extra ``quality`` is not installed.
     """
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-    except ImportError as error:
-        raise ConfigurationError(
-            "comparing with workflow.input.reference needs the extra 'quality': "
-            f"pip install 'optiflow[quality]' ({error})"
-        ) from error
-    scores = RougeScorer(["rouge1", "rouge2"], use_stemmer=True).score(reference, text)
+    scorer: Any = require("rouge_score.rouge_scorer", "quality", "comparing with workflow.input.reference")
+    scores = scorer.RougeScorer(["rouge1", "rouge2"], use_stemmer=True).score(reference, text)
     return {name: float(score.fmeasure) for name, score in scores.items()}

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from optiflow.errors import ConfigurationError, StoreError, StoreVersionError
+from optiflow.extras import require
 from optiflow.record.redact import Redactor
 
 __all__ = ["STORE_VERSION", "Database"]
@@ -60,11 +61,7 @@ class Database:
             )
         except (SQLAlchemyError, ImportError) as error:
             scheme = url.partition("://")[0]
-            advice = (
-                "pip install 'optiflow[postgres]'"
-                if scheme.startswith("postgres") and isinstance(error, ImportError)
-                else "expected an SQLAlchemy URL such as 'sqlite:///records.sqlite' or 'postgresql://...'"
-            )
+            advice = "expected an SQLAlchemy URL such as 'sqlite:///records.sqlite' or 'postgresql://...'"
             raise ConfigurationError(f"store {scheme!r}: {_first_line(error)}; {advice}") from error
         if sqlite:
             _take_over_transactions(self._engine)
@@ -189,8 +186,10 @@ class Database:
 
 def _with_driver(address: sa.URL) -> sa.URL:
     """PostgreSQL's own form of address means psycopg, which the extra brings."""
-    plain = address.drivername in {"postgresql", "postgres"}
-    return address.set(drivername="postgresql+psycopg") if plain else address
+    if address.drivername not in {"postgresql", "postgres"}:
+        return address
+    require("psycopg", "postgres", "a store in PostgreSQL")
+    return address.set(drivername="postgresql+psycopg")
 
 
 def _is_away(error: BaseException) -> bool:

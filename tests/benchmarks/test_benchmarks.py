@@ -66,7 +66,7 @@ def test_providers(tmp_path: Path) -> None:
     names = _names(result)
     assert all(name in printed for name in names)
     lost = [figure["value"] for figure in result["figures"] if "lost in all rounds" in figure["name"]]
-    assert lost == [0.0] * 8
+    assert lost == [0.0] * 10
 
 
 def test_node_cache(tmp_path: Path) -> None:

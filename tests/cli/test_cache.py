@@ -102,7 +102,7 @@ def test_ages_are_shown_in_fitting_units(seconds: float, shown: str) -> None:
     [
         ("opt.cache.backend=redis", "needs a url"),
         ("opt.cache.url=redis://x", "takes no url"),
-        ("opt.cache.nodes=some", "opt.cache.nodes"),
+        ("opt.cache.nodes=some", "opt.cache.nodes: 'some': input should be 'none' or 'auto' or a valid tuple\n"),
         ("opt.cache.max_mb=0", "opt.cache.max_mb"),
     ],
 )
@@ -113,10 +113,10 @@ def test_options_that_do_not_fit_are_told(optiflow, tiny: list[str], override: s
     assert says in err
 
 
-def test_a_place_that_is_away_stops_the_main_job(optiflow, tiny: list[str]) -> None:
-    """With one line and the exit code of a wrong configuration."""
+@pytest.mark.parametrize("kept", [["opt.cache.nodes=auto"], ["opt.cache.responses=true"], []])
+def test_a_place_that_is_away_stops_the_main_job(optiflow, tiny: list[str], kept: list[str]) -> None:
+    """With one line and the exit code of a wrong configuration, whatever is to be kept there."""
     url = "redis://127.0.0.1:1"
-    options = ["+opt=cache", "opt.cache.nodes=auto", "opt.cache.backend=redis", f"opt.cache.url={url}"]
-    code, _, err = optiflow(*tiny, *options)
+    code, _, err = optiflow(*tiny, "+opt=cache", "opt.cache.backend=redis", f"opt.cache.url={url}", *kept)
     assert code == 2
     assert f"cache: {url} does not answer" in err.splitlines()[-1]

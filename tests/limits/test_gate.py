@@ -11,6 +11,7 @@ import pytest
 
 from optiflow.limits.answers import Refusal
 from optiflow.limits.gate import FIRST_BACKOFF_S, HEARTBEAT_S, LONGEST_BACKOFF_S, MOST_REFUSALS, STREAM_PATIENCE_S
+from optiflow.limits.hedging import LOOK_AGAIN_S
 
 MakeEntrance = Callable[..., Any]
 
@@ -266,23 +267,24 @@ def test_hedges_are_for_slow_requests_that_can_be_repeated(entrance: MakeEntranc
     at = entrance(hedge=True, hedge_budget=0.1, initial_concurrency=1, max_concurrency=1)
     for nth in range(25):
         sent = at.sent()
-        assert (at.gate.hedge_delay_s(sent.request) is None) is (nth < 20)
+        assert at.gate.hedge_in_s(sent) == pytest.approx(LOOK_AGAIN_S if nth < 20 else 2.0)
         at.clock.now += 2.0
         at.gate.answered(sent, ANSWER, read=True)
         at.gate.leave(sent)
     sent = at.sent()
-    assert at.gate.hedge_delay_s(sent.request) == pytest.approx(2.0)
-    assert at.gate.hedge_delay_s(at.ticket(repeatable=False).request) is None
-    assert [at.gate.reserve_hedge() for _ in range(3)] == [True, True, False]
+    assert at.gate.may_hedge(sent.request)
+    assert not at.gate.may_hedge(at.ticket(repeatable=False).request)
+    assert not entrance().gate.may_hedge(sent.request)
+    at.clock.now += 2.0
+    assert [at.gate.hedge_in_s(sent) for _ in range(3)] == [0.0, 0.0, LOOK_AGAIN_S]
     hedge = at.waiting(hedge=True)
     assert at.gate.withdraw(hedge)
     assert hedge.withdrawn
     assert hedge.bell.rings == 1
     assert at.gate.admit(hedge) == 0.0
-    assert at.gate.reserve_hedge()
+    assert at.gate.hedge_in_s(sent) == 0.0
     at.gate.leave(sent)
     assert not at.gate.withdraw(at.sent(hedge=True))
-    assert entrance().gate.hedge_delay_s(sent.request) is None
 
 
 def test_a_refused_hedge_is_not_sent_again(entrance: MakeEntrance) -> None:

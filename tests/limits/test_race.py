@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,7 @@ BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 @pytest.fixture
 def gates(settings: Callable[..., LimitSettings], monkeypatch: pytest.MonkeyPatch) -> Gates:
     """Gates under which every call is slow after 30 ms, and may be hedged."""
-    monkeypatch.setattr(Gate, "hedge_delay_s", lambda self, request: 0.03 if request.repeatable else None)
-    monkeypatch.setattr(Gate, "reserve_hedge", lambda self: True)
+    monkeypatch.setattr(Gate, "hedge_in_s", lambda self, ticket: max(0.0, ticket.sent_at + 0.03 - self._now()))
     return Gates(settings(hedge=True))
 
 
@@ -93,7 +93,7 @@ async def test_quick_answers_are_not_hedged(
     model_provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is what can't be repeated."""
-    monkeypatch.setattr(Gate, "hedge_delay_s", lambda self, request: 30.0 if request.repeatable else None)
+    monkeypatch.setattr(Gate, "hedge_in_s", lambda self, ticket: 30.0)
     server, url = model_provider(mean_s=0.001)
     for more in ({}, {"stream": True}):
         response, seen = await asked(how, url, gates, **more)
@@ -119,10 +119,37 @@ async def test_a_spent_budget(
     model_provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slow request is waited for."""
-    monkeypatch.setattr(Gate, "reserve_hedge", lambda self: False)
+    monkeypatch.setattr(Gate, "hedge_in_s", lambda self, ticket: 0.01)
     server, url = model_provider(mean_s=0.1)
     response, seen = await asked(how, url, gates)
     assert (response.status_code, seen["hedges_sent"], server.seen.requests) == (200, 0, 1)
+
+
+@both
+async def test_what_is_slow_may_be_known_later(
+    model_provider: Provider, gates: Gates, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request is looked at as long as it is in flight."""
+    looks = iter([0.01, 0.02, 0.0])
+    monkeypatch.setattr(Gate, "hedge_in_s", lambda self, ticket: next(looks))
+    server, url = model_provider(faults=("stall",))
+    response, seen = await asked(how, url, gates)
+    assert (response.status_code, seen["hedges_won"], server.seen.requests) == (200, 1, 2)
+    server.end_stalls()
+    ended()
+
+
+async def test_a_loop_that_is_behind_is_no_slow_provider(model_provider: Provider, gates: Gates) -> None:
+    """The answer came while something kept the loop from looking."""
+    server, url = model_provider(mean_s=0.02)
+    asking = asyncio.ensure_future(post(url, gates))
+    while not server.seen.requests:
+        await asyncio.sleep(0)
+    while not server.seen.answered:
+        # Nobody else gets a turn.
+        time.sleep(0.05)
+    response, seen = await asking
+    assert (response.status_code, seen["hedges_sent"]) == (200, 0)
 
 
 @both

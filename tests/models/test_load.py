@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from typing import Any
 
@@ -51,10 +50,7 @@ def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without LangChain the message says what to install."""
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "langchain" else find(name, *rest)
-    )
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
     with pytest.raises(ConfigurationError, match=r"needs the extra 'providers': pip install 'optiflow\[providers\]'"):
         load_chat_model(REAL, RealClock())
 

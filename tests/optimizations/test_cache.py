@@ -36,6 +36,22 @@ def lines() -> Iterator[io.StringIO]:
     log.configure()
 
 
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, "none"),
+        ({"backend": "sqlite"}, "auto"),
+        ({"backend": "sqlite", "responses": True}, "none"),
+        ({"backend": "sqlite", "nodes": "none"}, "none"),
+        ({"nodes": "auto"}, "auto"),
+        ({"nodes": ("reader",)}, ("reader",)),
+    ],
+)
+def test_a_backend_that_is_named_has_something_to_keep(options: dict[str, Any], kept: Any) -> None:
+    """Naming a place is asking for it, unless something else is said."""
+    assert CacheOptions(**options).kept_nodes == kept
+
+
 def test_the_configuration_holds_every_option_with_its_default() -> None:
     """The YAML file says what the options' model says."""
     assert yaml.safe_load(CONFIGURED.read_text(encoding="utf-8")) == {"cache": CacheOptions().model_dump()}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from optiflow.caching.backends.base import Limits, NamespaceStatistics
 from optiflow.caching.backends.memory import by_namespace
 from optiflow.errors import ConfigurationError, StoreError
+from optiflow.extras import require
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -86,15 +87,14 @@ class RedisBackend:
     in_process = False
 
     def __init__(self, url: str, limits: Limits) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ModuleNotFoundError as error:
-            raise ConfigurationError("cache: backend=redis needs a library: pip install 'optiflow[redis]'") from error
+        redis: Any = require("redis", "redis", "cache: backend=redis")
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._limits = limits
-        self._name = f"redis://{url.partition('://')[2].rpartition('@')[2]}"
+        scheme, _, place = url.partition("://")
+        self._name = f"{scheme}://{place.rpartition('@')[2]}"
         try:
             self._client: Redis = redis.Redis.from_url(
                 url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S, retry=Retry(NoBackoff(), 0)

@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from optiflow.caching.backends.base import Limits, NamespaceStatistics
 from optiflow.errors import ConfigurationError, StoreError
+from optiflow.extras import require
 
 __all__ = ["SqlBackend"]
 
@@ -59,6 +60,7 @@ class SqlBackend:
         self._name = address.render_as_string(hide_password=True)
         is_sqlite = address.get_backend_name() == "sqlite"
         if not is_sqlite:
+            require("psycopg", "postgres", "cache: backend=postgres")
             address = address.set(drivername="postgresql+psycopg")
         self._insert: Any = sqlite.insert if is_sqlite else postgresql.insert
         try:
@@ -68,8 +70,6 @@ class SqlBackend:
             self._engine = sa.create_engine(address, connect_args=patience, pool_pre_ping=not is_sqlite)
             if is_sqlite:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(f"cache: {error}; pip install 'optiflow[postgres]'") from error
         except OSError as error:
             raise ConfigurationError(f"cache: {self._name} can't be made: {error.strerror}") from error
         try:

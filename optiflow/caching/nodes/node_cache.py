@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import ormsgpack
 
@@ -21,11 +22,19 @@ from optiflow.caching.message_ids import InputIds, NewIds, StoredIds
 from optiflow.caching.nodes.identity import UnidentifiedError, identify
 from optiflow.caching.nodes.seen import Seen, Visible, key_of, see
 from optiflow.caching.usage import Answers, Usage, collect_answers, cost
+from optiflow.steps import Steps, walk, walk_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["CachedNode", "NodeCache"]
+
+_WORK: Literal["work"] = "work"
+
+_Step = Literal["work"] | Flight | partial[Any]
+"""What a call of a node has to do: the node's work, wait for another's, read or write the place."""
+
+_Steps = Steps[_Step, Any]
 
 _COUNTED = ("hits", "misses", "merged", "uncacheable", "corrupt")
 
@@ -115,7 +124,7 @@ class CachedNode:
 
         @functools.wraps(work)
         def node(state: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._sync(state, lambda: work(state, *args, **kwargs))
+            return walk(self._outcome(state, sync=True), partial(_do, lambda: work(state, *args, **kwargs)))
 
         return node
 
@@ -124,71 +133,46 @@ class CachedNode:
 
         @functools.wraps(work)
         async def node(state: Any, *args: Any, **kwargs: Any) -> Any:
-            return await self._async(state, lambda: work(state, *args, **kwargs))
+            do = partial(self._do_async, lambda: work(state, *args, **kwargs))
+            return await walk_async(self._outcome(state, sync=False), do)
 
         return node
 
-    def _sync(self, state: Any, work: Callable[[], Any]) -> Any:
+    def _outcome(self, state: Any, *, sync: bool) -> _Steps:
+        """What comes of a call: known, worked out by another call in progress, or by this one."""
         call = self._begin(state)
         if call is None:
-            return work()
+            return (yield _WORK)
         while call.merges:
-            flight, leads = self.cache.flights.join(call.key, sync=True)
+            flight, leads = self.cache.flights.join(call.key, sync=sync)
             if leads:
                 with self.cache.flights.leading(call.key, flight):
-                    return self._lead_sync(call, work, flight)
-            outcome = flight.wait()
+                    return (yield from self._lead(call, flight))
+            outcome = yield flight
             known = self._decoded(call, outcome) if isinstance(outcome, bytes) else None
             if known is not None:
                 self.cache.save("merged", known.usages)
                 return known.update
             if outcome != "failed":
                 break
-        return self._lead_sync(call, work, None)
+        return (yield from self._lead(call, None))
 
-    def _lead_sync(self, call: _Call, work: Callable[[], Any], flight: Flight | None) -> Any:
-        known = self._known(call, self.cache.store.get(self.namespace, call.key))
+    def _lead(self, call: _Call, flight: Flight | None) -> _Steps:
+        known = self._known(call, (yield partial(self.cache.store.get, self.namespace, call.key)))
         if known is None:
             with self._work(call) as done:
-                done.update = work()
+                done.update = yield _WORK
             if done.payload is not None:
-                self.cache.store.put(self.namespace, call.key, sealed(done.payload, call.key))
+                yield partial(self.cache.store.put, self.namespace, call.key, sealed(done.payload, call.key))
             return _landed(flight, done.payload, done.update)
         return _landed(flight, known.payload, self._hit(known))
 
-    async def _async(self, state: Any, work: Callable[[], Awaitable[Any]]) -> Any:
-        call = self._begin(state)
-        if call is None:
-            return await work()
-        while call.merges:
-            flight, leads = self.cache.flights.join(call.key, sync=False)
-            if leads:
-                with self.cache.flights.leading(call.key, flight):
-                    return await self._lead_async(call, work, flight)
-            outcome = await flight.arrival()
-            known = self._decoded(call, outcome) if isinstance(outcome, bytes) else None
-            if known is not None:
-                self.cache.save("merged", known.usages)
-                return known.update
-            if outcome != "failed":
-                break
-        return await self._lead_async(call, work, None)
-
-    async def _lead_async(self, call: _Call, work: Callable[[], Awaitable[Any]], flight: Flight | None) -> Any:
-        known = self._known(call, await self._off_the_loop(self.cache.store.get, self.namespace, call.key))
-        if known is None:
-            with self._work(call) as done:
-                done.update = await work()
-            if done.payload is not None:
-                entry = sealed(done.payload, call.key)
-                await self._off_the_loop(self.cache.store.put, self.namespace, call.key, entry)
-            return _landed(flight, done.payload, done.update)
-        return _landed(flight, known.payload, self._hit(known))
-
-    async def _off_the_loop(self, function: Callable[..., Any], *args: Any) -> Any:
-        if self.cache.store.in_process:
-            return function(*args)
-        return await asyncio.to_thread(function, *args)
+    async def _do_async(self, work: Callable[[], Awaitable[Any]], step: _Step) -> Any:
+        if isinstance(step, Flight):
+            return await step.arrival()
+        if isinstance(step, partial):
+            return step() if self.cache.store.in_process else await asyncio.to_thread(step)
+        return await work()
 
     def _begin(self, state: Any) -> _Call | None:
         """The key of a call, or None where its outcome can't be known."""
@@ -251,6 +235,12 @@ class _Done:
         except UncacheableError:
             return
         self.payload = ormsgpack.packb([stored, answers.usages])
+
+
+def _do(work: Callable[[], Any], step: _Step) -> Any:
+    if isinstance(step, Flight):
+        return step.wait()
+    return step() if isinstance(step, partial) else work()
 
 
 def _landed(flight: Flight | None, payload: bytes | None, update: Any) -> Any:
