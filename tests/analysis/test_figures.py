@@ -150,13 +150,13 @@ class TestCriticalPath:
 def test_every_timing_is_of_the_run_itself(finished_record: Make) -> None:
     """Figures of the run come from its record, not from the baseline's."""
     run = finished_record(timings=Timings.of(runtime_s=2, provider_s=1, provider_total_s=3, cpu_s=0.25))
-    named = figures(run, finished_record())
+    named = figures(run, figures(finished_record()))
     assert (named["runtime_s"], named["provider_s"], named["cpu_s"], named["waiting_s"]) == (2, 1, 0.25, 0.75)
 
 
 def test_wasted_tokens_stand_beside_the_total(finished_record: Make) -> None:
     """They are shown where there are any, and belong to no comparison of the runs' own tokens."""
     baseline = finished_record()
-    named = figures(finished_record(tokens=Tokens(prompt=80, completion=20, total=100, wasted=7)), baseline)
+    named = figures(finished_record(tokens=Tokens(prompt=80, completion=20, total=100, wasted=7)), figures(baseline))
     assert (named["tokens"], named["tokens_wasted"], named["tokens_saved"]) == (100, 7, 0)
     assert "tokens_wasted" not in figures(baseline)

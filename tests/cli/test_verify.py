@@ -59,18 +59,14 @@ def _failing(monkeypatch: pytest.MonkeyPatch, *, baseline: bool) -> None:
     """Has the runs without any toggle fail, or those with."""
     import optiflow.run as run_module
 
-    real = run_module.optimized_graph
+    real = run_module._Attempt._measured
 
-    def sometimes(job: Any, *arguments: Any) -> Any:
-        graph, decisions = real(job, *arguments)
+    async def sometimes(self: Any) -> None:
+        if baseline != bool(self._job.toggles):
+            raise ZeroDivisionError("planted")
+        await real(self)
 
-        class Broken:
-            async def ainvoke(self, *_: Any, **__: Any) -> Any:
-                raise ZeroDivisionError("planted")
-
-        return (Broken() if baseline != bool(job.toggles) else graph), decisions
-
-    monkeypatch.setattr(run_module, "optimized_graph", sometimes)
+    monkeypatch.setattr(run_module._Attempt, "_measured", sometimes)
 
 
 @pytest.mark.parametrize(("baseline", "code", "called"), [(True, 125, "INCONCLUSIVE"), (False, 1, "FAILED")])

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -64,7 +65,7 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A server that the test may stop."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")) or [Path(shutil.which("pg_ctl") or "")]
     if not found[-1].is_file():
@@ -72,16 +73,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         if os.environ.get("OPTIFLOW_REQUIRE_SERVICES"):
             pytest.fail(reason)
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("postgres")
-    if os.geteuid() == 0:
-        # Pytest's folders are its user's alone.
-        for above in (folder.parent, folder.parent.parent):
-            above.chmod(above.stat().st_mode | 0o011)
-    running = Server(folder, found[-1].parent)
-    try:
-        yield running
-    finally:
-        running.stop()
+    # Pytest's own folders are closed to any other user, such as the one that may run a server.
+    with tempfile.TemporaryDirectory(prefix="optiflow-postgres-") as folder:
+        running = Server(Path(folder), found[-1].parent)
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 def _sweep(server: Server, folder: Path, *words: str) -> subprocess.Popen[str]:
