@@ -11,6 +11,7 @@ The tree, with the exit code that the command line gives each branch::
     ├── StoreError                    1   the store can't be read or written
     ├── ProviderError                 1   a model provider failed, timed out or said nothing
     ├── RunFailedError                1   a node of the run raised; its record holds the traceback
+    │   └── BaselineFailedError       1   the same in the run that another was to be held against
     └── RunInterruptedError           130 the run was interrupted; its record says so
 
 An error's text is one line: what is wrong, where, and what would be right.
@@ -23,6 +24,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
+    "BaselineFailedError",
     "ConfigurationError",
     "GraphReferenceError",
     "IncompatibleTogglesError",
@@ -75,6 +77,10 @@ class ProviderError(OptiflowError):
 
 class RunFailedError(OptiflowError):
     """A node of the run raised; the run's record holds the traceback."""
+
+
+class BaselineFailedError(RunFailedError):
+    """A node raised in the baseline's run: there is nothing that another run could be held against."""
 
 
 class RunInterruptedError(OptiflowError):

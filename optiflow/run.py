@@ -216,10 +216,11 @@ class _Attempt:
         """Run the graph under its toggles, which find the event loop running as around any run of a graph."""
         job = self._job
         with ExitStack() as stack:
+            # What a toggle loads and keeps counts as the run's.
+            stack.enter_context(self._memory)
             statistics = {toggle.name: stack.enter_context(toggle.activate()) for toggle in job.toggles}
             # Whoever watches the loop's callbacks sees only those that begin afterwards.
             await asyncio.sleep(0)
-            stack.enter_context(self._memory)
             # Times of nodes and calls begin where the runtime does.
             self.observed = RunObserver(job.clock.time, self._listener)
             watches = [] if self._watcher is None else [ModelCallWatch()]
@@ -250,7 +251,11 @@ class _Attempt:
             "cost_usd": None if self._offline else cost_of(calls),
             "model_calls": calls,
             "nodes": self.observed.nodes,
-            "memory": Memory(peak_rss_mb=self._memory.peak_rss_mb, peak_traced_mb=self._memory.peak_traced_mb),
+            "memory": Memory(
+                peak_rss_mb=self._memory.peak_rss_mb,
+                start_rss_mb=self._memory.start_rss_mb,
+                peak_traced_mb=self._memory.peak_traced_mb,
+            ),
             "observed": None if self._watcher is None else self._watcher.observed or None,
             "statistics": self._statistics,
             "decisions": tuple(

@@ -133,7 +133,7 @@ def finished_record(tmp_path: Path) -> Callable[..., RunRecord]:
             "comparison_key": "key",
             "timings": Timings.of(runtime_s=runtime_s, provider_s=provider, provider_total_s=provider, cpu_s=0.5),
             "tokens": Tokens(prompt=80, completion=20, total=100),
-            "memory": Memory(peak_rss_mb=100.0),
+            "memory": Memory(peak_rss_mb=100.0, start_rss_mb=90.0),
             "model_calls": (ModelCall("read", "read", "offline", "d", 0.0, provider, 80, 20),),
             "nodes": (
                 NodeSpan("read", "", 0.0, provider),

@@ -24,6 +24,9 @@ ELSEWHERE = {
     "python -m optiflow -m +experiment=ablate experiment.blocks=2": "cli/test_experiment.py::test_an_ablation",
     "python -m optiflow experiment resume ablate": "cli/test_experiment.py::test_killed_and_resumed",
     "python -m optiflow experiment report ablate --output report.html": "cli/test_experiment.py::test_a_file_s_ending",
+    "python -m optiflow experiment export ablate experiments/2030-01-01-ablate": (
+        "cli/test_experiment.py::test_an_experiment_is_kept_in_a_folder"
+    ),
     "python -m optiflow compare": "cli/test_compare.py::test_the_two_newest",
     "python -m optiflow +opt=all +opt.quiet.enabled=true": "test_entry_point.py::test_an_installed_toggle_is_run",
     "./debug_local.sh --full-test": "test_scripts.py::test_flags_alone_and_combined",

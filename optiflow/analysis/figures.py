@@ -18,12 +18,12 @@ RESOLUTION_S = 0.05
 """What one run's runtime can't resolve, in seconds: a slower run is only called so beyond it."""
 
 
-def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, Figure]:
+def figures(record: RunRecord, before: Mapping[str, Figure] | None = None) -> dict[str, Figure]:
     """Name every figure of a run.
 
     Args:
         record: The run.
-        baseline: What it is compared with; None leaves the comparisons out.
+        before: The figures of what it is compared with; None leaves the comparisons out.
 
     Returns:
         Seconds end in ``_s``, megabytes in ``_mb``, quotients of run over baseline in ``_ratio``; a toggle's
@@ -48,6 +48,8 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     }
     if record.tokens.wasted:
         named["tokens_wasted"] = record.tokens.wasted
+    if record.memory.start_rss_mb is not None:
+        named["memory_growth_mb"] = record.memory.peak_rss_mb - record.memory.start_rss_mb
     if record.memory.peak_traced_mb is not None:
         named["peak_traced_mb"] = record.memory.peak_traced_mb
     if record.cost_usd is not None:
@@ -55,15 +57,15 @@ def figures(record: RunRecord, baseline: RunRecord | None = None) -> dict[str, F
     if record.quality is not None:
         named["grade"] = record.quality.grade
         named["score"] = record.quality.score
-    path = record_critical_path(baseline or record)
-    if path is not None:
+    path = record_critical_path(record) if before is None else before.get("critical_path_s")
+    if isinstance(path, int | float):
         named["critical_path_s"] = path
         if path:
             named["critical_path_ratio"] = record.timings.runtime_s / path
     for toggle, statistics in record.statistics.items():
         named |= {f"{toggle}.{name}": value for name, value in statistics.items()}
-    if baseline is not None:
-        named |= _comparisons(named, figures(baseline))
+    if before is not None:
+        named |= _comparisons(named, before)
     return named
 
 
@@ -82,15 +84,17 @@ def _comparisons(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> d
 
     runtime, runtime_before = pair("runtime_s")
     tokens, tokens_before = pair("tokens")
-    memory, memory_before = pair("peak_rss_mb")
     named: dict[str, Figure] = {
         "runtime_ratio": runtime / runtime_before,
         "runtime_loss": max(0.0, runtime - runtime_before - RESOLUTION_S) / runtime_before,
         "runtime_reduction": 1 - runtime / runtime_before,
         "speedup": runtime_before / runtime,
         "tokens_saved": int(tokens_before - tokens),
-        "memory_increase_mb": memory - memory_before,
     }
+    if "memory_growth_mb" in run and "memory_growth_mb" in baseline:
+        # Peaks of whole processes would tell of what these did before as much as of the two runs.
+        growth, growth_before = pair("memory_growth_mb")
+        named["memory_increase_mb"] = growth - growth_before
     if tokens_before:
         named["tokens_ratio"] = tokens / tokens_before
     if "grade" in run and "grade" in baseline:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from optiflow.analysis.figures import Figure, figures
+from optiflow.analysis.figures import Figure
 from optiflow.analysis.verdict import Verdict
 from optiflow.record.schema import RunRecord
 
@@ -32,7 +31,7 @@ class Outcome:
         """The run's figures by name, the comparisons with the baseline included."""
         return self.verdict.figures
 
-    @cached_property
+    @property
     def baseline_figures(self) -> Mapping[str, Figure]:
         """The baseline's own figures by name."""
-        return figures(self.baseline)
+        return self.verdict.baseline_figures

@@ -36,7 +36,8 @@ class Verdict:
     """What a run came to."""
 
     outcome: Outcome
-    """``PASS``; ``REGRESSED``: an answer differs or a criterion failed; ``INCONCLUSIVE``: the run did not finish."""
+    """``PASS``; ``REGRESSED``: an answer differs or a criterion failed; ``INCONCLUSIVE``: one of the two runs did not
+    go well."""
     outputs_equal: bool | None
     """Whether the final state equals the baseline's; None where there is no baseline."""
     difference: str | None
@@ -44,6 +45,8 @@ class Verdict:
     criteria: tuple[CriterionResult, ...]
     figures: Mapping[str, Figure]
     """Every figure by name, the comparisons with the baseline included."""
+    baseline_figures: Mapping[str, Figure]
+    """The baseline's own figures by name; of a run that is its own baseline, the run's."""
 
     @property
     def exit_code(self) -> int:
@@ -51,25 +54,34 @@ class Verdict:
         return {"PASS": 0, "REGRESSED": 3, "INCONCLUSIVE": 125}[self.outcome]
 
 
-def judge(record: RunRecord, baseline: RunRecord | None, criteria: CriteriaConfig) -> Verdict:
+def judge(
+    record: RunRecord,
+    baseline: RunRecord | None,
+    criteria: CriteriaConfig,
+    *,
+    before: Mapping[str, Figure] | None = None,
+) -> Verdict:
     """Hold a run against its baseline and its criteria. Equality of answers is the first gate.
 
     Args:
         record: The run with toggles, or a baseline on its own.
         baseline: The baseline of the same workload; None where ``record`` is one itself.
         criteria: The bounds.
+        before: The baseline's figures, where they are known already: many runs may share one baseline.
     """
-    measured = figures(record, baseline)
-    before = measured if baseline is None else figures(baseline)
+    if baseline is not None and before is None:
+        before = figures(baseline)
+    measured = figures(record, before)
+    before = before or measured
     difference = None if baseline is None else first_difference(_state(baseline), _state(record))
     outputs_equal = None if baseline is None else difference is None
     results = tuple(_judge_one(each, record, measured, before, criteria) for each in criteria.criteria)
     outcome: Outcome = "PASS"
-    if record.status != "ok":
+    if record.status != "ok" or (baseline is not None and baseline.status != "ok"):
         outcome = "INCONCLUSIVE"
     elif outputs_equal is False or any(result.passed is False for result in results):
         outcome = "REGRESSED"
-    return Verdict(outcome, outputs_equal, difference, results, measured)
+    return Verdict(outcome, outputs_equal, difference, results, measured, before)
 
 
 def _state(record: RunRecord) -> object:

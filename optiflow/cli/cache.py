@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from optiflow.cli.words import options_and_rest
 from optiflow.errors import ConfigurationError, nearest_name
 
 __all__ = ["USAGE", "main"]
@@ -35,17 +36,20 @@ def main(argv: Sequence[str]) -> int:
     action = argv[0] if argv else ""
     if action not in _ACTIONS:
         raise ConfigurationError(f"cache {action!r}: no such action; {nearest_name(action, _ACTIONS)}")
-    options = _options(action, argv[1:])
+    known = dict.fromkeys(_ACTIONS[action], "")
+    options, rest = options_and_rest(argv[1:], known, command=f"cache {action}", usage=USAGE)
+    if rest:
+        raise ConfigurationError(f"cache {action}: {rest[0]!r} is no option; {USAGE}")
 
     from optiflow.caching.backends.base import Limits, default_url, kind_of, open_backend
 
-    url = options.get("--url") or default_url()
+    url = options["--url"] or default_url()
     if kind_of(url) == "sqlite" and not Path(url.partition(":///")[2]).is_file():
         # Looking at a cache does not make one.
         raise ConfigurationError(f"cache: {url} is not there; a run with opt.cache.backend=sqlite makes it")
     with closing(open_backend(kind_of(url), url, Limits())) as backend:
         if action == "clear":
-            gone = backend.clear(options.get("--namespace"))
+            gone = backend.clear(options["--namespace"] or None)
             print(f"{gone} {'entry' if gone == 1 else 'entries'} forgotten")
             return 0
         held = backend.statistics()
@@ -56,24 +60,6 @@ def main(argv: Sequence[str]) -> int:
     oldest = max((each.oldest_s for each in held), default=None)
     print(f"{'all':<40} {entries:>8} {size:>12} {hits:>8} {'-' if oldest is None else _age(oldest):>10}")
     return 0
-
-
-def _options(action: str, arguments: Sequence[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    rest = list(arguments)
-    while rest:
-        name, given, value = rest.pop(0).partition("=")
-        if name not in _ACTIONS[action]:
-            raise ConfigurationError(
-                f"cache {action}: {name!r}: no such option; {nearest_name(name, _ACTIONS[action])}"
-            )
-        if not given and not rest:
-            raise ConfigurationError(f"cache {action}: {name} needs a value, e.g. {_EXAMPLES[name]}")
-        options[name] = value if given else rest.pop(0)
-    return options
-
-
-_EXAMPLES = {"--url": "--url redis://localhost:6379/0", "--namespace": "--namespace node:reader"}
 
 
 def _age(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""``optiflow experiment plan|status|resume|report NAME``, and what a sweep shows at its end."""
+"""``optiflow experiment plan|status|resume|report|export NAME``, and what a sweep shows at its end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optiflow.cli.words import options_and_rest
 from optiflow.config.files import options_of
 from optiflow.errors import ConfigurationError, RunFailedError, RunInterruptedError, nearest_name
 from optiflow.settings import get_settings
@@ -25,7 +26,8 @@ __all__ = ["USAGE", "main", "show_sweep", "watching"]
 USAGE = """usage: python -m optiflow experiment plan DESIGN [OVERRIDE ...]   list the jobs; nothing runs
        python -m optiflow experiment status [NAME]              how far it is; without a name: every experiment
        python -m optiflow experiment resume NAME                go on with what has no run that went well
-       python -m optiflow experiment report NAME [--format terminal|json|markdown|html] [--output FILE]"""
+       python -m optiflow experiment report NAME [--format terminal|json|markdown|html] [--output FILE]
+       python -m optiflow experiment export NAME FOLDER         its plan, runs and reports, to be kept"""
 
 _ENDINGS = {".html": "html", ".md": "markdown", ".json": "json"}
 _FORMATS = ("terminal", "json", "markdown", "html")
@@ -44,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, as of the sweep itself.
     """
-    actions = {"plan": _plan, "status": _status, "resume": _resume, "report": _report}
+    actions = {"plan": _plan, "status": _status, "resume": _resume, "report": _report, "export": _export}
     if not argv or argv[0] not in actions:
         raise ConfigurationError(f"experiment: {nearest_name(argv[0] if argv else '', actions)}; {USAGE}")
     return actions[argv[0]](list(argv[1:]))
@@ -150,22 +152,43 @@ def _report(argv: list[str]) -> int:
 
 
 def _report_arguments(argv: list[str]) -> tuple[str, str, str | None]:
-
-    names, options, rest = [], {"--format": "", "--output": ""}, list(argv)
-    while rest:
-        word = rest.pop(0)
-        key, _, value = word.partition("=")
-        if key in options:
-            options[key] = value or (rest.pop(0) if rest else "")
-        else:
-            names.append(word)
+    defaults = {"--format": "", "--output": ""}
+    options, names = options_and_rest(argv, defaults, command="experiment report", usage=USAGE)
     if len(names) != 1 or names[0].startswith("-"):
         raise ConfigurationError(USAGE)
     output = options["--output"] or None
     form = options["--format"] or _ENDINGS.get(Path(output or "").suffix, "terminal")
     if form not in _FORMATS:
         raise ConfigurationError(f"experiment report: --format {form}: {nearest_name(form, _FORMATS)}")
+    if form == "terminal" and output is not None:
+        raise ConfigurationError(
+            f"experiment report: --output {output}: expected a file that ends in {', '.join(_ENDINGS)}, or --format"
+        )
     return names[0], form, output
+
+
+def _export(argv: list[str]) -> int:
+    from optiflow.experiment.analysis import analyse
+    from optiflow.experiment.store import ExperimentStore
+    from optiflow.record.exchange import export_records
+    from optiflow.record.store import RecordStore
+
+    if len(argv) != 2 or any(word.startswith("-") for word in argv):
+        raise ConfigurationError(USAGE)
+    folder = Path(argv[1])
+    with closing(RecordStore(get_settings().store_url)) as records:
+        store = ExperimentStore(records)
+        plan = store.get(argv[0])
+        runs = store.runs(plan)
+    analysis = analyse(plan, runs)
+    texts = {"plan.json": plan.model_dump_json(indent=2)}
+    texts |= {f"report{ending}": _rendered(form, plan, analysis, runs) for ending, form in _ENDINGS.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    export_records(runs, folder / "runs.jsonl.gz")
+    print(f"written to {folder}: {', '.join([*texts, 'runs.jsonl.gz'])}")
+    return 0
 
 
 def _show_grid(current: Session, store: ExperimentStore, plan: ExperimentPlan) -> set[int]:
@@ -237,6 +260,9 @@ def _rendered(form: str, plan: ExperimentPlan, analysis: ExperimentAnalysis, run
 
 
 def _print_plan(plan: ExperimentPlan) -> None:
+    if _wants_json(plan):
+        print(plan.model_dump_json(indent=2))
+        return
     from optiflow.analysis.experiment.power import outlook
     from optiflow.analysis.figures import figures
     from optiflow.record.store import RecordStore
@@ -247,7 +273,7 @@ def _print_plan(plan: ExperimentPlan) -> None:
         earlier = records.baselines_under(plan.workload_key, _EARLIER_RUNS)
     values = [figures(record).get(plan.figures[0]) for record in earlier]
     measured = [float(value) for value in values if isinstance(value, int | float)]
-    console().print(plan_view(plan, outlook(_CHANGE, measured)))
+    console().print(plan_view(plan, outlook(_CHANGE, measured, arms=max(1, len(plan.arms) - 1))))
 
 
 def _wants_json(plan: ExperimentPlan) -> bool:

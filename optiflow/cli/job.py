@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from optiflow.cli.logs import log_as_configured
 from optiflow.config.compose import composition_errors, to_configuration_error, validate
 from optiflow.config.files import conf_dir
-from optiflow.errors import ConfigurationError, RunInterruptedError
+from optiflow.errors import ConfigurationError, RunInterruptedError, StoreError, StoreVersionError
 from optiflow.settings import get_settings
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def sweep(argv: Sequence[str], *, resume: str | None = None) -> int:
             if current.plan is None:
                 raise
             interrupted = True
+        except StoreError as error:
+            if current.plan is None or isinstance(error, StoreVersionError):
+                raise
+            again = f"python -m optiflow experiment resume {current.plan.name}"
+            raise StoreError(f"{error}; what is done is kept, go on with: {again}") from error
     return show_sweep(current, interrupted=interrupted)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optiflow.errors import ConfigurationError
+from optiflow.errors import ConfigurationError, nearest_name
 
 __all__ = ["options_and_rest"]
 
@@ -35,7 +35,7 @@ def options_and_rest(
                 raise ConfigurationError(f"{command}: {name} needs a value; {usage}")
             options[name] = value if equals else words.pop(0)
         elif word.startswith("--"):
-            raise ConfigurationError(f"{command}: no such option: {word}; {usage}")
+            raise ConfigurationError(f"{command}: no such option: {name}; {nearest_name(name, options)}; {usage}")
         else:
             others.append(word)
     return options, others

@@ -52,7 +52,7 @@ class ExperimentConfig(_Frozen):
     """The preset whose toggles are studied."""
 
     toggles: tuple[str, ...] | None = None
-    """The toggles under study; null: those of ``base``. Others of ``base`` stay on in every arm but the baseline."""
+    """The toggles under study; null: those of ``base``. Others are off in every arm."""
 
     blocks: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Times that every arm runs."""

@@ -48,6 +48,7 @@ def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAna
         complete=len(jobs) == len(plan.jobs),
         missing=len(plan.jobs) - len(jobs),
         failed=Counter(arm for (arm, _), record in jobs.items() if record.status != "ok"),
+        rollbacks=_rollbacks(plan, samples[plan.figures[0]]),
     )
 
 
@@ -150,22 +151,40 @@ def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[st
 def _metric(plan: ExperimentPlan, samples: Sequence[Sample], figure: str) -> MetricAnalysis:
     levels = {arm.name: {name: arm.levels[name] for name in plan.factors} for arm in plan.arms if plan.factors}
     order = {(job.arm, job.block): place for place, job in enumerate(plan.jobs)}
+    results = compare_arms(samples, plan.baseline, min_effect=plan.min_effect, seed=plan.seed)
+    places = {arm.name: place for place, arm in enumerate(plan.arms)}
     return MetricAnalysis(
         figure=figure,
-        arms=compare_arms(samples, plan.baseline, min_effect=plan.min_effect, seed=plan.seed),
+        # As they were designed, not as they happened to be drawn.
+        arms=tuple(sorted(results, key=lambda result: places[result.arm])),
         effects=effects_of(samples, levels, plan.factors, seed=plan.seed),
         shapley=shapley_shares(samples, levels, plan.factors, plan.baseline),
         warnings=warnings_of(samples, plan.baseline, order, plan.min_effect),
     )
 
 
+def _rollbacks(plan: ExperimentPlan, samples: Sequence[Sample]) -> tuple[ArmResult, ...]:
+    """What each rollback costs: its arm against the one that is rolled back, in the deciding figure."""
+    if plan.reference is None:
+        return ()
+    presets = [sample for sample in samples if sample.arm != plan.baseline]
+    results = compare_arms(presets, plan.reference, min_effect=plan.min_effect, seed=plan.seed)
+    return tuple(sorted(results, key=lambda result: -result.ratio))
+
+
 def _verdicts(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord]) -> tuple[dict[str, str], dict[str, str]]:
     """Equal answers first, in every block; then the criteria, in most of them."""
     judged: dict[str, list[Verdict]] = defaultdict(list)
+    baselines = {
+        block: (record, figures(record))
+        for (arm, block), record in jobs.items()
+        if arm == plan.baseline and record.status == "ok"
+    }
     for (arm, block), record in jobs.items():
-        baseline = jobs.get((plan.baseline, block))
-        if arm != plan.baseline and record.status == "ok" and baseline is not None and baseline.status == "ok":
-            judged[arm].append(judge(record, baseline, CriteriaConfig.model_validate(record.config["criteria"])))
+        if arm != plan.baseline and record.status == "ok" and block in baselines:
+            baseline, before = baselines[block]
+            criteria = CriteriaConfig.model_validate(record.config["criteria"])
+            judged[arm].append(judge(record, baseline, criteria, before=before))
     verdicts, reasons = {}, {}
     for name in (arm.name for arm in plan.arms if arm.name != plan.baseline):
         verdicts[name], reason = _verdict(judged[name])

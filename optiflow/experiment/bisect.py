@@ -81,7 +81,9 @@ def bisect(
     if ask(frozenset()) != "PASS":
         raise ConfigurationError(f"bisect: the run without any toggle is bad already: {runs.why}")
     if (answer := ask(frozenset(toggles))) != "FAIL":
-        raise ConfigurationError(f"bisect: the run with all of {', '.join(toggles)} is {answer}, not FAIL")
+        good = "the verdict is PASS" if criterion is None else f"criterion {criterion!r} does not fail"
+        why = good if answer == "PASS" else f"nobody can tell: {runs.why or 'its runs contradict each other'}"
+        raise ConfigurationError(f"bisect: nothing to blame: with all of {', '.join(toggles)} on, {why}")
     culprits = ddmin(toggles, ask)
     opposite: dict[Answer, Answer] = {"PASS": "FAIL", "FAIL": "PASS", "UNRESOLVED": "UNRESOLVED"}
     rollback = ddmin(toggles, lambda off: opposite[ask(frozenset(toggles) - off)])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import judge
 from optiflow.config.models import RunConfig
+from optiflow.errors import BaselineFailedError, RunFailedError
 from optiflow.experiment.recorded import recorded_runs
 from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
@@ -63,7 +64,10 @@ def run_with_baseline(
         baseline = store.baseline_for(job.comparison_key)
         if baseline is None:
             say("no baseline of this workload on record: running it first")
-            baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id), store)
+            try:
+                baseline = run(prepare(config.without_toggles(), sweep_id=sweep_id), store)
+            except RunFailedError as error:
+                raise BaselineFailedError(f"the baseline can't be run: {error}") from error
         seen = recorded_runs(store, job.workflow.name, config, job.code_sha256)
         record = run(replace(job, recorded=seen), keep or store)
         return Outcome(record, baseline, judge(record, baseline, config.criteria))

@@ -86,7 +86,10 @@ def screen_aliases(toggles: Sequence[str], resolution: int) -> tuple[str, ...]:
 
 def rollback(base: str) -> list[Combination]:
     """None, the preset, and the preset under every rollback: one arm more than there are presets."""
-    presets = [Combination(name, {}, (f"+opt={base}", f"+rollback={name}")) for name in options_of("rollback")]
+    presets = [
+        Combination(f"rollback={name}" if name == base else name, {}, (f"+opt={base}", f"+rollback={name}"))
+        for name in options_of("rollback")
+    ]
     return [Combination("none", {}), Combination(base, {}, (f"+opt={base}",)), *presets]
 
 

@@ -100,6 +100,12 @@ class ExperimentPlan(_Frozen):
     excluded: Mapping[str, str] = Field(default_factory=dict)
     """Arms that the toggles' own rules forbid, and why."""
 
+    duplicates: Mapping[str, str] = Field(default_factory=dict)
+    """Arms that are left out because they come to the configuration of another, and which."""
+
+    reference: str | None = None
+    """Of a rollback design: the arm that is rolled back, against which the cost of each rollback is told."""
+
     figures: tuple[str, ...] = ("runtime_s",)
     """The figures that are analysed; the first decides."""
 
@@ -111,6 +117,12 @@ class ExperimentPlan(_Frozen):
 
     workload_key: str
     """Digest of workload, input and code; where it changes, what was measured before no longer counts."""
+
+    code_sha256: str | None = None
+    """Digest of the code that it was planned with; None in plans of older versions."""
+
+    input_sha256: str | None = None
+    """Digest of the baseline's input; None in plans of older versions."""
 
     arguments: tuple[str, ...] = ()
     """The command line that made it; the sweeper takes none that holds a secret."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -16,10 +17,24 @@ from optiflow.optimizations.registry import available, preset, resolve
 from optiflow.record.normalise import digest
 from optiflow.record.schema import config_digest
 
-__all__ = ["Compose", "arm_config", "plan_design", "plan_grid", "run_digest"]
+__all__ = ["Compose", "Workload", "arm_config", "plan_design", "plan_grid", "run_digest"]
 
 Compose = Callable[[Sequence[str]], RunConfig]
 """Composes the configuration of some overrides, or raises a ConfigurationError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What an experiment is about beside its arms; where any of it changes, it is another experiment."""
+
+    key: str
+    """Digest of workload, input and code; anything unique where each command line is an experiment of its own."""
+
+    code_sha256: str | None = None
+    """Digest of the code; None where it may change."""
+
+    input_sha256: str | None = None
+    """Digest of the baseline's input; None where it may change."""
 
 
 def plan_design(
@@ -27,7 +42,7 @@ def plan_design(
     overrides: Sequence[str],
     compose: Compose,
     *,
-    workload_key: str,
+    workload: Workload,
     arguments: Sequence[str] = (),
 ) -> ExperimentPlan:
     """Plan an experiment over toggles.
@@ -36,7 +51,7 @@ def plan_design(
         config: What was configured.
         overrides: The user's own, which every arm shares.
         compose: How a configuration is made of overrides.
-        workload_key: Digest of workload, input and code: other code makes another experiment.
+        workload: Other code, or other input, makes another experiment.
         arguments: The command line, so that it can be resumed by name.
 
     Raises:
@@ -70,13 +85,14 @@ def plan_design(
         aliases=aliases,
         figures=config.figures,
         min_effect=config.min_effect,
-        workload_key=workload_key,
+        workload=workload,
         arguments=arguments,
+        reference=None if switched else config.base,
     )
 
 
 def plan_grid(
-    combinations: Sequence[Sequence[str]], compose: Compose, *, workload_key: str, arguments: Sequence[str] = ()
+    combinations: Sequence[Sequence[str]], compose: Compose, *, workload: Workload, arguments: Sequence[str] = ()
 ) -> ExperimentPlan:
     """Plan a plain Hydra grid, one run for each combination of overrides.
 
@@ -92,9 +108,7 @@ def plan_grid(
         )
         for row in combinations
     ]
-    return _plan(
-        "grid", candidates, compose, name="grid", blocks=1, seed=0, workload_key=workload_key, arguments=arguments
-    )
+    return _plan("grid", candidates, compose, name="grid", blocks=1, seed=0, workload=workload, arguments=arguments)
 
 
 def arm_config(arm: Arm, compose: Compose) -> RunConfig:
@@ -124,8 +138,9 @@ def _plan(
     name: str,
     blocks: int,
     seed: int,
-    workload_key: str,
+    workload: Workload,
     arguments: Sequence[str],
+    reference: str | None = None,
     factors: Sequence[str] = (),
     aliases: Sequence[str] = (),
     figures: Sequence[str] = ("runtime_s",),
@@ -133,6 +148,7 @@ def _plan(
 ) -> ExperimentPlan:
     arms: dict[str, Arm] = {}
     excluded: dict[str, str] = {}
+    duplicates: dict[str, str] = {}
     for arm in candidates:
         try:
             sha256 = run_digest(arm_config(arm, compose))
@@ -142,7 +158,10 @@ def _plan(
                 raise
             excluded[arm.name] = str(error)
             continue
-        arms.setdefault(sha256, arm.model_copy(update={"config_sha256": sha256}))
+        if sha256 in arms:
+            duplicates[arm.name] = arms[sha256].name
+        else:
+            arms[sha256] = arm.model_copy(update={"config_sha256": sha256})
     if not arms or (design != "grid" and len(arms) < 2):
         reasons = "; ".join(dict.fromkeys(excluded.values())) or "all arms are the same configuration"
         raise ConfigurationError(f"experiment {name!r}: nothing to compare: {reasons}")
@@ -152,7 +171,7 @@ def _plan(
             "design": design,
             "name": name,
             "seed": seed,
-            "workload": workload_key,
+            "workload": workload.key,
             "arms": sorted(arms),
         }
     )[:32]
@@ -168,9 +187,13 @@ def _plan(
         jobs=schedule(experiment_id, chosen, blocks, seed, shuffled=design != "grid"),
         aliases=tuple(aliases),
         excluded=excluded,
+        duplicates=duplicates,
+        reference=reference if any(arm.name == reference for arm in chosen) else None,
         figures=tuple(figures),
         min_effect=min_effect,
-        workload_key=workload_key,
+        workload_key=workload.key,
+        code_sha256=workload.code_sha256,
+        input_sha256=workload.input_sha256,
         arguments=tuple(arguments),
     )
 
@@ -190,7 +213,8 @@ def _factors(config: ExperimentConfig) -> tuple[str, ...]:
 
 
 def _levels(combination: Combination, base: str) -> dict[str, bool]:
-    """With no toggle of the design on, those of the base that are not under study are off as well: the baseline."""
-    if not combination.levels or any(combination.levels.values()):
-        return combination.levels
-    return dict.fromkeys(preset(base), False) | combination.levels
+    """Toggles of the base that are not under study are off in every arm.
+
+    On in all but the baseline, their effect would be taken for that of whatever is under study.
+    """
+    return dict.fromkeys(preset(base), False) | combination.levels if combination.levels else {}

@@ -10,7 +10,7 @@ from optiflow.analysis.figures import figures
 from optiflow.config.experiment import ExperimentConfig
 from optiflow.errors import ConfigurationError
 from optiflow.experiment.plan import Arm, ExperimentPlan
-from optiflow.experiment.planning import Compose, arm_config, run_digest
+from optiflow.experiment.planning import Compose, Workload, arm_config, run_digest
 from optiflow.experiment.schedule import schedule
 from optiflow.extras import require
 from optiflow.quality.grade import grade_position
@@ -29,7 +29,7 @@ def search(
     compose: Compose,
     launch: Launch,
     *,
-    workload_key: str,
+    workload: Workload,
     arguments: Sequence[str] = (),
 ) -> ExperimentPlan:
     """Try combinations of values, batch after batch; each batch is chosen from what the ones before came to.
@@ -42,7 +42,7 @@ def search(
         overrides: The user's own, which every arm shares.
         compose: How a configuration is made of overrides.
         launch: Runs a plan.
-        workload_key: Digest of workload, input and code.
+        workload: Other code, or other input, makes another experiment.
         arguments: The command line.
 
     Returns:
@@ -62,7 +62,7 @@ def search(
         else optuna.samplers.NSGAIISampler(seed=config.seed)
     )
     study = optuna.create_study(directions=directions, sampler=sampler)
-    plans = _Plans(config, overrides, compose, workload_key, arguments)
+    plans = _Plans(config, overrides, compose, workload, arguments)
     launch(plans.plan())
     asked = 0
     while asked < config.search.trials:
@@ -88,11 +88,11 @@ class _Plans:
         config: ExperimentConfig,
         overrides: Sequence[str],
         compose: Compose,
-        workload_key: str,
+        workload: Workload,
         arguments: Sequence[str],
     ) -> None:
         self._config, self._compose = config, compose
-        self._overrides, self._workload_key, self._arguments = tuple(overrides), workload_key, tuple(arguments)
+        self._overrides, self._workload, self._arguments = tuple(overrides), workload, tuple(arguments)
         self._arms: dict[str, Arm] = {}
         self._excluded: dict[str, str] = {}
         self._keep(Arm(name="none", overrides=self._overrides, config_sha256=""))
@@ -116,7 +116,7 @@ class _Plans:
         assert config.search is not None
         name = config.name or config.design
         decided = config.model_dump(mode="json", include={"design", "base", "seed", "search", "objectives"})
-        experiment_id = digest({**decided, "name": name, "workload": self._workload_key})[:32]
+        experiment_id = digest({**decided, "name": name, "workload": self._workload.key})[:32]
         arms = tuple(self._arms.values())
         return ExperimentPlan(
             experiment_id=experiment_id,
@@ -132,7 +132,9 @@ class _Plans:
             figures=tuple(dict.fromkeys((*(each.figure for each in config.objectives), *config.figures))),
             objectives=tuple((each.figure, each.direction) for each in config.objectives),
             min_effect=config.min_effect,
-            workload_key=self._workload_key,
+            workload_key=self._workload.key,
+            code_sha256=self._workload.code_sha256,
+            input_sha256=self._workload.input_sha256,
             arguments=self._arguments,
         )
 

@@ -7,6 +7,7 @@ It works with any launcher, and is the only sweeper that
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -26,7 +27,7 @@ from optiflow.config.experiment import ExperimentConfig, TaskConfig
 from optiflow.config.models import RunConfig
 from optiflow.errors import ConfigurationError
 from optiflow.experiment.plan import ExperimentPlan
-from optiflow.experiment.planning import arm_config, plan_design, plan_grid
+from optiflow.experiment.planning import Workload, arm_config, plan_design, plan_grid
 from optiflow.experiment.store import ExperimentStore
 from optiflow.experiment.worker import JobFailure
 from optiflow.record.redact import Redactor
@@ -142,9 +143,12 @@ class ExperimentSweeper(Sweeper):
                 self._run(plan, options, current, store)
             return store.runs(plan)
 
-        own, key = self._workload(arguments)
+        own = _own(arguments)
+        workload = self._workload(own)
+        if current.resume is not None:
+            _refuse_change(store.get(current.resume), workload)
         current.dry_run = options.dry_run
-        search(options, own, self._composer, launch, workload_key=key, arguments=current.arguments)
+        search(options, own, self._composer, launch, workload=workload, arguments=current.arguments)
 
     def _experiment(self, arguments: Sequence[str]) -> ExperimentConfig | None:
         """The options of the experiment; None for a plain grid."""
@@ -158,23 +162,27 @@ class ExperimentSweeper(Sweeper):
     def _plan(
         self, arguments: Sequence[str], options: ExperimentConfig | None, current: Session, store: ExperimentStore
     ) -> ExperimentPlan:
-        if current.resume is not None:
-            return store.get(current.resume)
-        composer = self._composer
         if options is None:
+            if current.resume is not None:
+                # Each of its runs is held against a baseline of the same code and input: they may change.
+                return store.get(current.resume)
             # A grid that is asked for again is run again.
-            return plan_grid(
-                _grid(arguments, self.hydra_context), composer, workload_key=uuid4().hex, arguments=current.arguments
-            )
-        own, key = self._workload(arguments)
-        return plan_design(options, own, composer, workload_key=key, arguments=current.arguments)
+            combinations, workload = _grid(arguments, self.hydra_context), Workload(uuid4().hex)
+            return plan_grid(combinations, self._composer, workload=workload, arguments=current.arguments)
+        own = _own(arguments)
+        workload = self._workload(own)
+        if current.resume is not None:
+            plan = store.get(current.resume)
+            _refuse_change(plan, workload)
+            return plan
+        return plan_design(options, own, self._composer, workload=workload, arguments=current.arguments)
 
-    def _workload(self, arguments: Sequence[str]) -> tuple[list[str], str]:
-        """The overrides that every arm shares, and what their workload, input and code are known by."""
+    def _workload(self, own: Sequence[str]) -> Workload:
+        """What the overrides that every arm shares are known by."""
         from optiflow.run import prepare
 
-        own = [argument for argument in arguments if not _key(argument).startswith("experiment")]
-        return own, prepare(self._composer(own).without_toggles()).comparison_key
+        job = prepare(self._composer(own).without_toggles())
+        return Workload(job.comparison_key, job.code_sha256, job.workflow.input_digest)
 
     def _composer(self, overrides: Sequence[str]) -> RunConfig:
         from optiflow.experiment.worker import composed
@@ -244,6 +252,26 @@ def _grid(arguments: Sequence[str], context: HydraContext) -> list[list[str]]:
     parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments))
     (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return batch
+
+
+def _own(arguments: Sequence[str]) -> list[str]:
+    """The overrides that are not of the experiment itself, which every arm shares."""
+    return [argument for argument in arguments if not _key(argument).startswith("experiment")]
+
+
+def _refuse_change(plan: ExperimentPlan, workload: Workload) -> None:
+    """What ran before can't be compared with what would run now, were it of other code or other input."""
+    if plan.workload_key == workload.key:
+        return
+    known = {"code": (plan.code_sha256, workload.code_sha256), "input": (plan.input_sha256, workload.input_sha256)}
+    changed = [name for name, (before, now) in known.items() if before != now] or ["configuration"]
+    if plan.code_sha256 is None:
+        changed = ["code, input or configuration"]
+    raise ConfigurationError(
+        f"experiment {plan.name!r}: the {' and the '.join(changed)} changed since it was planned, so what has run "
+        "can't be compared with what is missing; go back to what it was, or begin anew: "
+        f"python -m optiflow {shlex.join(plan.arguments)}"
+    )
 
 
 def _key(argument: str) -> str:

@@ -87,10 +87,7 @@ class RayLauncher(Launcher):
             try:
                 returned: list[JobReturn] = ray.get(pending)
             except ray.exceptions.WorkerCrashedError as error:
-                raise StoreError(
-                    f"a Ray worker died {self.max_retries + 1} times with the same task; "
-                    "go on with: python -m optiflow experiment resume"
-                ) from error
+                raise StoreError(f"a Ray worker died {self.max_retries + 1} times with the same task") from error
         finally:
             if ours:
                 ray.shutdown()

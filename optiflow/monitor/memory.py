@@ -32,8 +32,13 @@ class MemoryProbe:
         self._done = threading.Event()
         self._sampler = threading.Thread(target=self._watch, name="optiflow-memory", daemon=True)
         self._stops_tracing = False
-        self._peak_rss = 0
+        self._start_rss = self._peak_rss = 0
         self._peak_traced: int | None = None
+
+    @property
+    def start_rss_mb(self) -> float:
+        """Resident memory of the process as the block began, in MB of 10^6 bytes."""
+        return self._start_rss / _MB
 
     @property
     def peak_rss_mb(self) -> float:
@@ -52,6 +57,7 @@ class MemoryProbe:
                 tracemalloc.start()
             tracemalloc.reset_peak()
         self._sample()
+        self._start_rss = self._peak_rss
         self._sampler.start()
         return self
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
@@ -14,7 +16,7 @@ from optiflow.record.schema import RunRecord
 
 __all__ = ["FORMATS", "export_mlflow", "export_records", "import_records"]
 
-FORMATS = (".jsonl", ".parquet")
+FORMATS = (".jsonl", ".jsonl.gz", ".parquet")
 """Endings of the files that are understood."""
 
 _COLUMNS = ("record_id", "status", "workflow", "sweep_id", "block", "position", "started_at", "comparison_key", "clock")
@@ -114,13 +116,20 @@ def export_mlflow(records: Iterable[RunRecord], experiment: str, tracking_uri: s
 
 
 def _check(path: Path) -> None:
-    if path.suffix not in FORMATS:
+    if not path.name.endswith(FORMATS):
         raise ConfigurationError(f"{path}: expected a file that ends in {' or '.join(FORMATS)}")
+
+
+def _opened(path: Path, mode: Literal["rt", "wt"]) -> IO[str]:
+    """A text file, compressed if its name says so."""
+    if ".gz" in path.suffixes:
+        return gzip.open(path, mode, encoding="utf-8")
+    return path.open(mode, encoding="utf-8")
 
 
 def _write_lines(records: Iterable[RunRecord], path: Path) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    with _opened(path, "wt") as file:
         for record in records:
             file.write(f"{record.model_dump_json()}\n")
             count += 1
@@ -128,8 +137,11 @@ def _write_lines(records: Iterable[RunRecord], path: Path) -> int:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as file:
-        yield from (line for line in file if line.strip())
+    try:
+        with _opened(path, "rt") as file:
+            yield from (line for line in file if line.strip())
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: no file of records: {error}") from error
 
 
 def _write_parquet(records: Iterable[RunRecord], path: Path) -> int:

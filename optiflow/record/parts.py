@@ -76,7 +76,10 @@ class Memory(Part):
     """Memory at its peak, in MB of 10^6 bytes."""
 
     peak_rss_mb: float
-    """Resident memory of the process."""
+    """Resident memory of the process, what was there before the run included."""
+
+    start_rss_mb: float | None = None
+    """The same as the run began, before any toggle was active; None in records of older versions."""
 
     peak_traced_mb: float | None = None
     """Memory that Python had allocated; None if it was not traced."""

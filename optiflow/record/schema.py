@@ -169,6 +169,9 @@ class RunRecord(Part):
     def _without_secrets(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
+        version = data.get("schema_version", SCHEMA_VERSION)
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise ValueError(f"has schema version {version}, this OptiFlow knows {SCHEMA_VERSION}: update OptiFlow")
         redactor = Redactor(data.get("config"))
         cleaned = dict(data)
         for name in ("config", "environment", "model_calls", "nodes", "observed", "decisions", "error", "traceback"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optiflow.analysis.outcome import Outcome
+from optiflow.errors import BaselineFailedError, RunFailedError
 from optiflow.report.markdown import escaped, table
 from optiflow.report.terminal import figure_text
 
@@ -12,8 +13,11 @@ _SIGN = {True: "✅", False: "❌", None: "–"}
 _SHOWN = ("runtime_s", "tokens", "model_calls", "peak_rss_mb", "grade")
 
 
-def job_summary(outcome: Outcome) -> str:
-    """Figures beside the baseline's and the criteria, in Markdown."""
+def job_summary(outcome: Outcome | RunFailedError) -> str:
+    """Figures beside the baseline's and the criteria, in Markdown; or why there are none."""
+    if isinstance(outcome, RunFailedError):
+        called = "INCONCLUSIVE" if isinstance(outcome, BaselineFailedError) else "FAILED"
+        return f"## OptiFlow: {called}\n\n{escaped(str(outcome))}\n"
     verdict = outcome.verdict
     toggles = ", ".join(outcome.record.toggles_on) or "no toggle"
     parts = [f"## OptiFlow: {verdict.outcome}", f"{escaped(outcome.record.workflow)} with {escaped(toggles)}"]

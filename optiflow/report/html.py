@@ -13,10 +13,11 @@ from optiflow.experiment.plan import ExperimentPlan
 from optiflow.extras import require
 from optiflow.record.schema import RunRecord
 from optiflow.report import plots
-from optiflow.report.markdown import notes_of
-from optiflow.report.wording import call_text, effect_text, ratio_text
+from optiflow.report.wording import call_text, effect_text, notes_of, ratio_text, share_text, size_text
 
 __all__ = ["experiment_as_html"]
+
+_BARS = "bars are 95 % intervals; left of 1 is less."
 
 _Plot = tuple[str, str, Any]
 """Title, what it shows, and the figure."""
@@ -54,6 +55,8 @@ def experiment_as_html(plan: ExperimentPlan, analysis: ExperimentAnalysis, runs:
         ratio_text=ratio_text,
         effect_text=effect_text,
         call_text=call_text,
+        share_text=share_text,
+        size=size_text(plan),
     )
     return text
 
@@ -77,12 +80,11 @@ def _plots(plan: ExperimentPlan, analysis: ExperimentAnalysis, runs: Sequence[Ru
     if deciding.arms:
         ordered = sorted(deciding.arms, key=lambda result: result.ratio)
         drawn.append(
-            ("Arms", "Each arm against the baseline; bars are 95 % intervals.", plots.forest(ordered, deciding.figure))
+            ("Arms and intervals", f"Each arm against {plan.baseline}; {_BARS}", plots.forest(ordered, deciding.figure))
         )
     if deciding.effects:
-        drawn.append(
-            ("Effects", "Each toggle over all settings of the others.", plots.forest(deciding.effects, deciding.figure))
-        )
+        text = f"Each toggle over all settings of the others; {_BARS}"
+        drawn.append(("Effects and intervals", text, plots.forest(deciding.effects, deciding.figure)))
     if any(len(effect.factors) == 2 for effect in deciding.effects):
         text = "What two toggles do together beyond each alone, in per cent."
         drawn.append(("Interactions", text, plots.heat_map(deciding, plan.factors)))

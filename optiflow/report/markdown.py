@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from optiflow.analysis.experiment.results import ExperimentAnalysis, MetricAnalysis
 from optiflow.experiment.plan import ExperimentPlan
-from optiflow.report.wording import call_text, effect_text, ratio_text
+from optiflow.report.wording import call_text, effect_text, notes_of, ratio_text, share_text, size_text
 
 __all__ = ["experiment_as_markdown", "table"]
 
@@ -20,7 +20,7 @@ def experiment_as_markdown(plan: ExperimentPlan, analysis: ExperimentAnalysis) -
         plan: What was planned.
         analysis: What came of it, finished or not.
     """
-    jobs = f"{len(plan.arms)} arms × {plan.blocks} blocks, seed {plan.seed}"
+    jobs = f"{size_text(plan)}, seed {plan.seed}"
     parts = [f"## Experiment {escaped(plan.name)}", f"{plan.design}: {jobs}; baseline: {escaped(plan.baseline)}"]
     if analysis.missing == len(plan.jobs):
         return "\n\n".join([*parts, "No run has ended yet."]) + "\n"
@@ -28,22 +28,14 @@ def experiment_as_markdown(plan: ExperimentPlan, analysis: ExperimentAnalysis) -
     deciding = analysis.metrics[0]
     if deciding.effects:
         parts += [f"### Effects on {deciding.figure}", _effects(deciding)]
+    if analysis.rollbacks:
+        parts += [f"### What each rollback costs: {deciding.figure} / that of {escaped(str(plan.reference))}"]
+        rows = [[result.arm, ratio_text(result), call_text(result)] for result in analysis.rollbacks]
+        parts.append(table(["rollback", "ratio", "call"], rows))
     notes = [f"- {escaped(line)}" for line in notes_of(plan, analysis)]
     if notes:
         parts += ["### To be careful about", "\n".join(notes)]
     return "\n\n".join(parts) + "\n"
-
-
-def notes_of(plan: ExperimentPlan, analysis: ExperimentAnalysis) -> list[str]:
-    """Warnings, reasons, exclusions and what is missing, a line each."""
-    lines = [f"{metric.figure}: {line}" for metric in analysis.metrics for line in metric.warnings]
-    lines += [f"{name}: {why}" for name, why in analysis.reasons.items()]
-    lines += [f"{name}: {count} failed runs" for name, count in analysis.failed.items()]
-    lines += [f"excluded: {name}: {why}" for name, why in plan.excluded.items()]
-    lines += [f"can't be told apart: {line}" for line in plan.aliases]
-    if not analysis.complete:
-        lines.append(f"{analysis.missing} of {len(plan.jobs)} jobs have no run that ended")
-    return lines
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -75,7 +67,6 @@ def _effects(metric: MetricAnalysis) -> str:
     shares = {share.factor: share for share in metric.shapley}
     rows = []
     for effect in metric.effects:
-        share = shares.get(effect.factors[0]) if len(effect.factors) == 1 else None
-        gain = "" if share is None else f"{share.share:.1%}"
+        gain = share_text(shares.get(effect.factors[0]) if len(effect.factors) == 1 else None)
         rows.append([effect_text(effect), ratio_text(effect), f"{effect.share_of_variation:.1%}", gain])
     return table(["effect", "ratio", "variation", "share of the gain"], rows)

@@ -19,6 +19,9 @@ _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#
 """Paul Tol's bright palette, which the colour-blind can tell apart, and an orange."""
 
 
+_MOST_IN_LEGEND = 24
+
+
 def forest(results: Sequence[ArmResult] | Sequence[Effect], figure: str) -> go.Figure:
     """Ratios with their intervals, one line each; left of 1 is less."""
     names = [result.arm if isinstance(result, ArmResult) else "×".join(result.factors) for result in results]
@@ -69,7 +72,10 @@ def heat_map(metric: MetricAnalysis, factors: Sequence[str]) -> go.Figure:
 def scatter(samples: Sequence[Sample], figure: str) -> go.Figure:
     """Every single run, in the order of execution."""
     plot = _figure(360)
-    for place, arm in enumerate(dict.fromkeys(sample.arm for sample in samples)):
+    arms = dict.fromkeys(sample.arm for sample in samples)
+    # Beyond what a legend can hold, the arm is told where the pointer is.
+    plot.update_layout(showlegend=len(arms) <= _MOST_IN_LEGEND)
+    for place, arm in enumerate(arms):
         mine = [(order, sample) for order, sample in enumerate(samples) if sample.arm == arm]
         plot.add_scatter(
             x=[order for order, _ in mine],

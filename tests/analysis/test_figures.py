@@ -21,7 +21,7 @@ def _call(node: str, started_s: float, ended_s: float) -> ModelCall:
 
 def test_a_run_alone_has_its_own_figures(finished_record: Make) -> None:
     """Times, tokens, calls, memory and grade are there; comparisons are not."""
-    named = figures(finished_record(memory=Memory(peak_rss_mb=100.0, peak_traced_mb=7.5)))
+    named = figures(finished_record(memory=Memory(peak_rss_mb=100.0, start_rss_mb=88.0, peak_traced_mb=7.5)))
     assert named == {
         "runtime_s": 10.0,
         "provider_s": 9.0,
@@ -32,6 +32,7 @@ def test_a_run_alone_has_its_own_figures(finished_record: Make) -> None:
         "completion_tokens": 20,
         "model_calls": 1,
         "peak_rss_mb": 100.0,
+        "memory_growth_mb": 12.0,
         "peak_traced_mb": 7.5,
         "success_rate": 1.0,
         "grade": "A+",
@@ -46,17 +47,17 @@ def test_a_run_beside_its_baseline_has_comparisons(finished_record: Make) -> Non
     baseline = finished_record(runtime_s=40.0)
     run = finished_record(
         tokens=Tokens(prompt=60, completion=15, total=75),
-        memory=Memory(peak_rss_mb=112.0),
+        memory=Memory(peak_rss_mb=312.0, start_rss_mb=290.0),
         statistics={"cache": {"count_hit_rate": 0.9}},
     )
-    named = figures(run, baseline)
+    named = figures(run, figures(baseline))
     assert named["runtime_ratio"] == 0.25
     assert named["runtime_reduction"] == 0.75
     assert named["speedup"] == 4.0
     assert named["runtime_loss"] == 0.0
     assert named["tokens_ratio"] == 0.75
     assert named["tokens_saved"] == 25
-    assert named["memory_increase_mb"] == 12.0
+    assert named["memory_increase_mb"] == 12.0, "by how much more it grew, whatever its process held before"
     assert named["grade_steps_lost"] == 0
     assert named["cache.count_hit_rate"] == 0.9
     assert named["critical_path_s"] == 39.0, "the baseline's: what the run could have come down to"
@@ -65,19 +66,20 @@ def test_a_run_beside_its_baseline_has_comparisons(finished_record: Make) -> Non
 @pytest.mark.parametrize(("runtime_s", "loss"), [(10.0, 0.0), (10.04, 0.0), (9.0, 0.0), (10.55, 0.05)])
 def test_a_loss_is_one_only_beyond_what_a_run_resolves(finished_record: Make, runtime_s: float, loss: float) -> None:
     """Some milliseconds more are no loss, and a faster run has none."""
-    assert figures(finished_record(runtime_s=runtime_s), finished_record())["runtime_loss"] == pytest.approx(loss)
+    before = figures(finished_record())
+    assert figures(finished_record(runtime_s=runtime_s), before)["runtime_loss"] == pytest.approx(loss)
 
 
 @pytest.mark.parametrize(("before", "after", "lost"), [("A+", "A-", 2), ("B", "A+", 0), ("C", "C", 0)])
 def test_grades_lost_are_counted_in_steps(finished_record: Make, before: str, after: str, lost: int) -> None:
     """A better grade is no negative loss."""
-    assert figures(finished_record(grade=after), finished_record(grade=before))["grade_steps_lost"] == lost
+    assert figures(finished_record(grade=after), figures(finished_record(grade=before)))["grade_steps_lost"] == lost
 
 
 def test_without_tokens_or_grades_there_are_no_quotients_of_them(finished_record: Make) -> None:
     """Nothing is divided by zero, and nothing is made up."""
     silent: dict[str, Any] = {"tokens": Tokens(prompt=0, completion=0, total=0), "grade": None, "model_calls": ()}
-    named = figures(finished_record(**silent), finished_record(**silent))
+    named = figures(finished_record(**silent), figures(finished_record(**silent)))
     assert named["tokens_saved"] == 0
     assert named["critical_path_s"] == 0.0
     assert not {"tokens_ratio", "grade", "score", "grade_steps_lost", "critical_path_ratio"} & named.keys()
@@ -148,13 +150,13 @@ class TestCriticalPath:
 def test_every_timing_is_of_the_run_itself(finished_record: Make) -> None:
     """Figures of the run come from its record, not from the baseline's."""
     run = finished_record(timings=Timings.of(runtime_s=2, provider_s=1, provider_total_s=3, cpu_s=0.25))
-    named = figures(run, finished_record())
+    named = figures(run, figures(finished_record()))
     assert (named["runtime_s"], named["provider_s"], named["cpu_s"], named["waiting_s"]) == (2, 1, 0.25, 0.75)
 
 
 def test_wasted_tokens_stand_beside_the_total(finished_record: Make) -> None:
     """They are shown where there are any, and belong to no comparison of the runs' own tokens."""
     baseline = finished_record()
-    named = figures(finished_record(tokens=Tokens(prompt=80, completion=20, total=100, wasted=7)), baseline)
+    named = figures(finished_record(tokens=Tokens(prompt=80, completion=20, total=100, wasted=7)), figures(baseline))
     assert (named["tokens"], named["tokens_wasted"], named["tokens_saved"]) == (100, 7, 0)
     assert "tokens_wasted" not in figures(baseline)

@@ -72,9 +72,10 @@ def test_a_run_fills_the_default_file(optiflow, tiny: list[str]) -> None:
     [
         ([], "cache '': no such action; known: clear, stats"),
         (["stat"], "cache 'stat': no such action; did you mean 'stats'?"),
-        (["stats", "--uri", "x"], "cache stats: '--uri': no such option; did you mean '--url'?"),
-        (["stats", "--namespace", "x"], "cache stats: '--namespace': no such option"),
-        (["clear", "--namespace"], "cache clear: --namespace needs a value, e.g. --namespace node:reader"),
+        (["stats", "--uri", "x"], "cache stats: no such option: --uri; did you mean '--url'?"),
+        (["stats", "--namespace", "x"], "cache stats: no such option: --namespace; known: --url"),
+        (["stats", "x"], "cache stats: 'x' is no option; usage: "),
+        (["clear", "--namespace"], "cache clear: --namespace needs a value; usage: "),
         (["stats"], "cache.sqlite is not there; a run with opt.cache.backend=sqlite makes it"),
         (["stats", "--url", "redis://127.0.0.1:1"], "cache: redis://127.0.0.1:1 does not answer"),
         (["stats", "--url", "nonsense"], "'nonsense' is no address of a cache"),

@@ -203,7 +203,7 @@ class TestReport:
     ("arguments", "message"),
     [
         (("experiment",), "usage: python -m optiflow experiment plan"),
-        (("experiment", "frob"), "known: plan, report, resume, status"),
+        (("experiment", "frob"), "known: export, plan, report, resume, status"),
         (("experiment", "plan"), "known: ablate, full, rollback, screen"),
         (("experiment", "plan", "ablat"), "did you mean 'ablate'"),
         (("experiment", "status", "a", "b"), "usage"),
@@ -211,6 +211,11 @@ class TestReport:
         (("experiment", "resume", "nothing"), "experiment 'nothing': not found"),
         (("experiment", "report"), "usage"),
         (("experiment", "report", "x", "--format", "pdf"), "--format pdf: "),
+        (("experiment", "report", "x", "--format"), "experiment report: --format needs a value"),
+        (("experiment", "report", "x", "--frob", "y"), "experiment report: no such option: --frob"),
+        (("experiment", "report", "x", "--output", "r.txt"), "--output r.txt: expected a file that ends in .html"),
+        (("experiment", "export", "x"), "usage"),
+        (("experiment", "export", "x", "folder"), "experiment 'x': not found"),
         (("-m", "+experiment=ablat"), "experiment=ablat: no such option; did you mean 'ablate'"),
         (("-m", "experiment.blocks=3"), "experiment"),
         (("-m", "+experiment=ablate", "experiment.blocks=0"), "experiment.blocks: 0: "),
@@ -259,9 +264,90 @@ def test_configuration_that_changed_since_is_noticed(optiflow: Run, tiny: list[s
         text.replace("at most 30 words", "at most 31 words"), encoding="utf-8"
     )
     worker.composed.cache_clear()
+    code, _, err = optiflow("experiment", "resume", "full")
+    assert (code, "the configuration changed since it was planned" in err) == (2, True)
+    # A worker elsewhere may have other files than whoever planned.
+    monkeypatch.setattr("optiflow.experiment.sweeper._refuse_change", lambda *_: None)
     code, out, _ = optiflow("experiment", "resume", "full")
     assert code == 2
     assert "is configured otherwise than when the experiment was planned" in _squeezed(out)
+
+
+@pytest.mark.parametrize(
+    ("design", "changed", "what"),
+    [
+        ("full", "code_sha256", "the code changed"),
+        ("full", "input_sha256", "the input changed"),
+        ("full", "workload_key", "the configuration changed"),
+        ("search", "code_sha256", "the code changed"),
+    ],
+)
+def test_nothing_is_gone_on_with_once_the_code_is_another(
+    optiflow: Run, tiny: list[str], monkeypatch: pytest.MonkeyPatch, design: str, changed: str, what: str
+) -> None:
+    """What has run can't be compared with what would: one line with what changed and what to do, and nothing runs."""
+    arguments = ["-m", *tiny, f"+experiment={design}", "experiment.blocks=1"]
+    arguments += ["experiment.search.trials=2"] if design == "search" else [_TWO]
+    assert optiflow(*arguments).code == 0
+    plan = _store().get(design)
+    before = len(_store().records.newest(99))
+    other = plan.model_copy(update={changed: "0" * 64, "workload_key": "0" * 64})
+    monkeypatch.setattr(ExperimentStore, "get", lambda self, name: other)
+    code, out, err = optiflow("experiment", "resume", design)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"optiflow: experiment '{design}': {what} since it was planned")
+    assert err.endswith(f"experiment.blocks=1 {arguments[-1] if design == 'search' else repr(_TWO)}\n")
+    assert len(err.splitlines()) == 1
+    assert len(_store().records.newest(99)) == before
+
+
+def test_a_plan_of_an_older_version_names_all_that_may_have_changed(
+    optiflow: Run, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not hold the digests that would tell."""
+    assert optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=1").code == 0
+    old = _store().get("full").model_copy(update={"code_sha256": None, "input_sha256": None, "workload_key": "0"})
+    monkeypatch.setattr(ExperimentStore, "get", lambda self, name: old)
+    assert "the code, input or configuration changed since" in optiflow("experiment", "resume", "full").err
+
+
+def test_toggles_that_are_not_under_study_are_off(optiflow: Run, tiny: list[str]) -> None:
+    """On in every arm but the baseline, their gain would be taken for that of the others."""
+    optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=1")
+    on = {run.toggles_on for run in _store().runs(_store().get("full"))}
+    assert on == {(), ("cache",), ("parallel",), ("cache", "parallel")}
+
+
+def test_a_plan_of_many_arms_is_cut_short(optiflow: Run, tiny: list[str]) -> None:
+    """A screenful in the terminal, everything as JSON; nothing runs."""
+    plan = ("experiment", "plan", "full", *tiny)
+    out = optiflow(*plan).out
+    assert "more arms; report=json lists all" in out
+    assert len(out.splitlines()) < 200
+    assert len(json.loads(optiflow(*plan, "report=json").out)["jobs"]) == 5 * 512
+
+
+def test_what_is_left_out_is_said(optiflow: Run, tiny: list[str]) -> None:
+    """What the toggles' own rules forbid, and what is the same as another arm."""
+    planned = optiflow("experiment", "plan", "rollback", *tiny).out
+    assert "left out: rollback=all: the same configuration as none" in planned
+    assert optiflow("-m", *tiny, "+experiment=rollback", "experiment.blocks=2").code == 0
+    reported = optiflow("experiment", "report", "rollback").out
+    assert "left out: rollback=all: the same configuration as none" in reported
+    assert "runtime_s / that of all" in reported
+
+
+def test_an_experiment_is_kept_in_a_folder(optiflow: Run, tiny: list[str], here: Path) -> None:
+    """Plan, runs and reports; the runs can be taken into another store."""
+    optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=2")
+    code, out, _ = optiflow("experiment", "export", "full", "kept/2030-01-01-full")
+    assert code == 0
+    folder = here / "kept" / "2030-01-01-full"
+    names = ["plan.json", "report.html", "report.md", "report.json", "runs.jsonl.gz"]
+    assert out == f"written to kept/2030-01-01-full: {', '.join(names)}\n"
+    assert sorted(each.name for each in folder.iterdir()) == sorted(names)
+    assert json.loads((folder / "plan.json").read_text(encoding="utf-8"))["name"] == "full"
+    assert optiflow("records", "import", str(folder / "runs.jsonl.gz")).out.startswith("8 records taken in")
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ def test_sees_a_peak_at_the_end():
         block = bytearray(30_000_000)
         block[::4096] = b"x" * len(block[::4096])
     assert probe.peak_rss_mb >= before + 25
+    assert probe.peak_rss_mb - probe.start_rss_mb >= 25
     assert probe.peak_traced_mb is None
 
 

@@ -16,7 +16,7 @@ from optiflow.record.schema import RunRecord
 Make = Callable[..., RunRecord]
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "parquet"])
 def test_there_and_back(tmp_path: Path, finished_record: Make, ending: str) -> None:
     """Whole records, failed ones too."""
     records = [
@@ -70,7 +70,15 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path, finished_rec
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
-        ("r.csv", b"", ConfigurationError, r"expected a file that ends in \.jsonl or \.parquet"),
+        ("r.jsonl.gz", b"no gzip", InputError, "no file of records"),
+        ("r.jsonl.gz", b"\x1f\x8b\x08\x00", InputError, "no file of records"),
+        (
+            "r.jsonl",
+            b'{"schema_version": 99}',
+            InputError,
+            "has schema version 99, this OptiFlow knows 1: update OptiFlow",
+        ),
+        ("r.csv", b"", ConfigurationError, r"ends in \.jsonl or \.jsonl\.gz or \.parquet"),
         ("r.jsonl", None, InputError, "no such file"),
         ("r.jsonl", b'{"record_id": 1}\n', InputError, "record 1 is damaged at "),
         ("r.jsonl", b"not json\n", InputError, "record 1 is damaged at the top"),

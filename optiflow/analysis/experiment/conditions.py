@@ -17,6 +17,7 @@ ENOUGH_BLOCKS = 9
 
 _OUTLIER_SCORE = 3.5
 _NOISY = 0.1
+_SLOW_START = 1.5
 _SURE = 0.01
 
 
@@ -35,9 +36,11 @@ def warnings_of(
     blocks = max((len(measured) for measured in values.values()), default=0)
     found = []
     if blocks < ENOUGH_BLOCKS:
-        found.append(f"unreliable: {blocks} blocks; below {ENOUGH_BLOCKS} an interval says little")
+        few = "1 block" if blocks == 1 else f"{blocks} blocks"
+        found.append(f"unreliable: {few}; below {ENOUGH_BLOCKS} an interval says little")
     found += _outliers(values)
     found += _noise(values, baseline)
+    found += _slow_start(samples, order)
     found += _drift(samples, values, order, min_effect)
     return tuple(found)
 
@@ -72,6 +75,22 @@ def _noise(values: Mapping[str, Mapping[int, float]], baseline: str) -> list[str
     return [
         f"noisy: {len(noisy)} of {len(spreads)} arms scatter by 10 % or more over blocks, "
         f"{worst} most ({noisy[worst]:.0%})"
+    ]
+
+
+def _slow_start(samples: Sequence[Sample], order: Mapping[tuple[str, int], int]) -> list[str]:
+    """Whether the very first run cost far more than the same arm did later: what it loaded, the others found there."""
+    placed = [sample for sample in samples if sample.value > 0 and (sample.arm, sample.block) in order]
+    first = min(placed, key=lambda sample: order[sample.arm, sample.block], default=None)
+    if first is None:
+        return []
+    later = [sample.value for sample in placed if sample.arm == first.arm and sample.block != first.block]
+    times = first.value / float(np.median(later)) if later else 1.0
+    if times < _SLOW_START:
+        return []
+    return [
+        f"slow start: the first run of all ({first.arm}) took {times:.1f} times what the same arm took later; "
+        "its process loaded what the others found loaded"
     ]
 
 

@@ -92,7 +92,8 @@ def compare_arms(
     logs = {arm: of_arm for arm, of_arm in logs.items() if len(of_arm)}
     tested = {arm: of_arm for arm, of_arm in logs.items() if len(of_arm) > 1}
     adjusted = dict(zip(tested, holm([_p_value(of_arm) for of_arm in tested.values()]), strict=True))
-    return tuple(_result(arm, of_arm, adjusted.get(arm), min_effect, seed) for arm, of_arm in logs.items())
+    corrected = 1 - 0.05 / max(1, len(tested))
+    return tuple(_result(arm, of_arm, adjusted.get(arm), min_effect, corrected, seed) for arm, of_arm in logs.items())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -117,7 +118,7 @@ def _p_value(logs: Logs) -> float:
     return float(stats.ttest_1samp(logs, 0.0).pvalue)
 
 
-def _result(arm: str, logs: Logs, p_value: float | None, min_effect: float, seed: int) -> ArmResult:
+def _result(arm: str, logs: Logs, p_value: float | None, min_effect: float, corrected: float, seed: int) -> ArmResult:
     if p_value is None:
         return ArmResult(arm, float(np.exp(logs[0])), Interval(0.0, math.inf), "inconclusive", None, 1, None)
     interval = interval_of_median(logs, seed=seed)
@@ -129,7 +130,7 @@ def _result(arm: str, logs: Logs, p_value: float | None, min_effect: float, seed
         call=call,
         p_value=p_value,
         blocks=len(logs),
-        blocks_needed=more_blocks(logs, min_effect) if call == "inconclusive" else None,
+        blocks_needed=more_blocks(logs, min_effect, level=corrected) if call == "inconclusive" else None,
     )
 
 

@@ -77,7 +77,7 @@ def blocks_to_detect(change: float, spread: float, *, wanted: float = 0.8, level
     return high
 
 
-def outlook(change: float, earlier: Sequence[float]) -> tuple[Outlook, ...]:
+def outlook(change: float, earlier: Sequence[float], *, arms: int = 1) -> tuple[Outlook, ...]:
     """How many blocks find a change, before anything has run.
 
     Two runs that follow each other are as a pair in a block: the spread is the root of their mean square successive
@@ -86,18 +86,22 @@ def outlook(change: float, earlier: Sequence[float]) -> tuple[Outlook, ...]:
     Args:
         change: As a share, such as 0.05 for 5 %.
         earlier: The figure in earlier runs of the same configuration, in the order in which they ran.
+        arms: How many are compared with the baseline: the smallest p-value has to bear Holm's correction for all.
 
     Returns:
         One for the measured spread, or one for each assumed one where there are too few earlier runs.
     """
     measured = np.array([value for value in earlier if value > 0])
+    level = 1 - 0.05 / arms
     if len(measured) < _FEWEST_RUNS:
-        return tuple(Outlook(change, spread, 0, blocks_to_detect(change, spread)) for spread in ASSUMED_SPREADS)
+        return tuple(
+            Outlook(change, spread, 0, blocks_to_detect(change, spread, level=level)) for spread in ASSUMED_SPREADS
+        )
     spread = float(np.sqrt(np.mean(np.diff(np.log(measured)) ** 2)))
-    return (Outlook(change, spread, len(measured), blocks_to_detect(change, spread)),)
+    return (Outlook(change, spread, len(measured), blocks_to_detect(change, spread, level=level)),)
 
 
-def more_blocks(logs: NDArray[np.float64], min_effect: float) -> int | None:
+def more_blocks(logs: NDArray[np.float64], min_effect: float, *, level: float = 0.95) -> int | None:
     """About how many blocks more would decide, if what was seen so far is the truth.
 
     A change that matters is decided once the interval excludes none; a smaller one once the whole interval lies
@@ -106,6 +110,7 @@ def more_blocks(logs: NDArray[np.float64], min_effect: float) -> int | None:
     Args:
         logs: ln(arm / baseline) of the blocks so far.
         min_effect: The smallest change that matters, as a share.
+        level: Of confidence that a change which matters has to reach, Holm's correction counted in.
 
     Returns:
         None where more than `MOST_BLOCKS` would be needed.
@@ -115,6 +120,7 @@ def more_blocks(logs: NDArray[np.float64], min_effect: float) -> int | None:
     margin = seen if seen > matters else matters - seen
     if margin <= 0:
         return None
-    needed = blocks_to_detect(float(np.expm1(margin)), spread)
+    # That a change does not matter is told by its interval alone, which nothing corrects.
+    needed = blocks_to_detect(float(np.expm1(margin)), spread, level=level if seen > matters else 0.95)
     # What is undecided takes one block at least, however the estimate came out.
     return None if needed is None else max(1, needed - len(logs))

@@ -82,7 +82,7 @@ class ShapleyShare:
     log_ratio: float
     """The parts of all factors add up to the logarithm of all / none."""
     share: float
-    """Of that logarithm; nan where there is no gain."""
+    """Of that logarithm; nan where none and all can't be told apart."""
     exact: bool
     """Whether all coalitions were measured; else a model of main effects and pairs fills the gaps."""
 
@@ -119,3 +119,5 @@ class ExperimentAnalysis:
     """Planned jobs without one."""
     failed: Mapping[str, int]
     """Arm name -> runs that failed."""
+    rollbacks: tuple[ArmResult, ...] = ()
+    """Of a rollback design: each rollback against what it rolls back, in the deciding figure; the dearest first."""

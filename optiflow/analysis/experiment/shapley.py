@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from optiflow.analysis.experiment.effects import Levels
-from optiflow.analysis.experiment.paired import by_block, paired_logs
+from optiflow.analysis.experiment.paired import Logs, by_block, interval_of_median, paired_logs
 from optiflow.analysis.experiment.results import Sample, ShapleyShare
 
 __all__ = ["MOST_FACTORS", "shapley_shares"]
@@ -42,11 +42,13 @@ def shapley_shares(
     values = by_block(samples)
     before = values.get(baseline, {})
     measured: dict[frozenset[str], float] = {frozenset(): 0.0}
+    everything, whole_logs = frozenset(factors), np.array([])
     for arm, on in levels.items():
         logs = paired_logs(values.get(arm, {}), before)
         if arm != baseline and len(logs):
-            measured[frozenset(name for name in factors if on[name])] = float(np.median(logs))
-    everything = frozenset(factors)
+            coalition = frozenset(name for name in factors if on[name])
+            measured[coalition] = float(np.median(logs))
+            whole_logs = logs if coalition == everything else whole_logs
     if not factors or len(factors) > MOST_FACTORS or not before or everything not in measured:
         return ()
     exact = len(measured) == 2 ** len(factors)
@@ -57,7 +59,18 @@ def shapley_shares(
         rest = (measured[everything] - sum(parts.values())) / len(factors)
         parts = {name: part + rest for name, part in parts.items()}
     whole = measured[everything]
-    return tuple(ShapleyShare(name, part, part / whole if whole else math.nan, exact) for name, part in parts.items())
+    if not _is_gain(whole_logs):
+        # Shares of what may be nothing at all would be any number.
+        return tuple(ShapleyShare(name, part, math.nan, exact) for name, part in parts.items())
+    return tuple(ShapleyShare(name, part, part / whole, exact) for name, part in parts.items())
+
+
+def _is_gain(logs: Logs) -> bool:
+    """Whether none and all differ beyond doubt; one block tells nothing."""
+    if len(logs) < 2:
+        return False
+    interval = interval_of_median(logs)
+    return interval.low > 0 or interval.high < 0
 
 
 def _contribution(name: str, factors: Sequence[str], value: _Value) -> float:

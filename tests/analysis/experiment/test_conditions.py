@@ -57,6 +57,16 @@ def test_drift() -> None:
     assert not any(line.startswith("drift") for line in warnings_of(samples, "none", order, 0.5))
 
 
+def test_a_slow_start() -> None:
+    """The first run of all loads what the others find loaded; a first block that is no slower says nothing."""
+    samples, order = _series([0.0] * 10)
+    samples[0] = Sample("none", 0, 0, 25.0)
+    (line,) = [each for each in warnings_of(samples, "none", order, 0.01) if each.startswith("slow start")]
+    assert "the first run of all (none) took 2.5 times what the same arm took later" in line
+    samples[0] = Sample("none", 0, 0, 10.0)
+    assert not any(line.startswith("slow start") for line in warnings_of(samples, "none", order, 0.01))
+
+
 def test_power_against_simulation() -> None:
     """Eight blocks, an effect as large as its spread: SciPy's noncentral t and drawn samples agree."""
     from scipy import stats

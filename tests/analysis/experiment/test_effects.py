@@ -126,3 +126,12 @@ def test_no_gain_has_no_shares() -> None:
     levels = _full()
     samples = [Sample(arm, 0, 0, 5.0) for arm in levels]
     assert all(math.isnan(share.share) for share in shapley_shares(samples, levels, _FACTORS, "---"))
+
+
+def test_there_is_no_share_of_no_gain() -> None:
+    """Where none and all can't be told apart any number would come out."""
+    levels = _full(("a", "b"))
+    generator = np.random.default_rng(1)
+    samples = [Sample(arm, block, 0, 10 * math.exp(0.05 * generator.normal())) for block in range(9) for arm in levels]
+    shares = shapley_shares(samples, levels, ("a", "b"), "--")
+    assert [math.isnan(share.share) for share in shares] == [True, True]

@@ -50,3 +50,18 @@ def test_an_outlook_without_earlier_runs() -> None:
     found = outlook(0.05, [])
     assert [(each.spread, each.runs) for each in found] == [(0.01, 0), (0.05, 0)]
     assert [each.blocks for each in found] == sorted(each.blocks or 0 for each in found)
+
+
+def test_many_arms_take_more_blocks() -> None:
+    """Holm's correction is counted in, before the runs and after; that nothing matters is told without it."""
+    alone, among = (outlook(0.05, [], arms=arms)[1].blocks for arms in (1, 20))
+    assert alone is not None
+    assert among is not None
+    assert alone < among
+    logs = np.array([0.06, 0.01, 0.05, 0.0, 0.04])
+    first, second = more_blocks(logs, 0.01), more_blocks(logs, 0.01, level=1 - 0.05 / 20)
+    assert first is not None
+    assert second is not None
+    assert first < second
+    small = np.array([0.001, -0.012, 0.013, 0.0])
+    assert more_blocks(small, 0.01) == more_blocks(small, 0.01, level=0.999)
