@@ -1,4 +1,4 @@
-"""Statistics and bisection against planted truths; ``python benchmarks/planted.py [--json FILE] [--repetitions N]``.
+"""Statistics and bisection against planted truths; ``python benchmarks/planted.py [--json FILE] [--parts PART ...]``.
 
 Every experiment is made up: arms of known effects and interactions, blocks that differ as wholes, noise, and a drift
 from the first run to the last. What is counted is how often the intervals hold the truth, how often something is found
@@ -36,6 +36,10 @@ NOISE = (0.01, 0.05, 0.2)
 
 TOGGLES = tuple(f"toggle_{number}" for number in range(10))
 
+_BISECTION = "ddmin"
+_PARTS = ("5", "9", "15", _BISECTION)
+"""Blocks of the simulated experiments, and the bisection."""
+
 _LEVELS = {
     "+".join(name for name, on in zip(FACTORS, row, strict=True) if on) or "none": dict(zip(FACTORS, row, strict=True))
     for row in itertools.product((False, True), repeat=len(FACTORS))
@@ -45,17 +49,21 @@ _ARMS = tuple(Arm(name=name, overrides=(), levels=on, config_sha256=name) for na
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Simulate, print, and write the figures."""
-    options = options_parser(__doc__, repetitions=1000).parse_args(argv)
+    parser = options_parser(__doc__, repetitions=1000)
+    parser.add_argument(
+        "--parts", nargs="+", choices=_PARTS, default=_PARTS, help="what is simulated (default: everything)"
+    )
+    options = parser.parse_args(argv)
     figures: list[Figure] = []
-    for blocks in (5, 9, 15):
+    for blocks in (int(part) for part in options.parts if part != _BISECTION):
         figures += coverage(blocks, options.repetitions)
         figures.append(false_findings(blocks, options.repetitions))
     probes = min(100, options.repetitions)
-    for lies, limit in ((0.0, ">= 1"), (0.1, ">= 0.95")):
+    for lies, limit in ((0.0, ">= 1"), (0.1, ">= 0.95")) if _BISECTION in options.parts else ():
         for size in (1, 2):
             name = f"ddmin blames exactly {size} of {len(TOGGLES)}, {lies:.0%} of probes lie: share of {probes}"
             figures.append(Figure(name, "", found(size, lies, probes), limit))
-    publish(figures, options)
+    publish(figures, options, parts=options.parts)
 
 
 def simulated(generator: np.random.Generator, blocks: int, noise: float, planted: bool = True) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""A whole factorial, and sweeps that are killed; ``python benchmarks/sweep.py [--json FILE] [--kills N] [OVERRIDE]``.
+"""A whole factorial, and sweeps that are killed; ``python benchmarks/sweep.py [--json FILE] [--kills N] [...]``.
 
 The factorial runs as a user would start it, two processes on the virtual clock. CPU time of all its processes is
 measured beside the wall time: on a machine that does other things as well, it is what tells how long two idle
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = options_parser(__doc__, repetitions=1)
     parser.add_argument("--blocks", type=int, default=10, help="of the factorial (default: %(default)s)")
     parser.add_argument("--kills", type=int, default=50, help="random moments of SIGKILL (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of those moments (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="of the factorial")
     options = parser.parse_args(argv)
     figures: list[Figure] = []
@@ -49,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for kind, place in (("SQLite", scratch_sqlite), ("PostgreSQL", scratch_postgres)):
         with TemporaryDirectory() as home, place() as url:
             if url is not None and options.kills:
-                figures += killed(kind, url, options.kills, Path(home))
-    publish(figures, options, blocks=options.blocks, kills=options.kills, toggles=TOGGLES)
+                figures += killed(kind, url, options.kills, options.seed, Path(home))
+    publish(figures, options, blocks=options.blocks, kills=options.kills, seed=options.seed, toggles=TOGGLES)
 
 
 def factorial(blocks: int, overrides: Sequence[str], home: Path) -> Iterator[Figure]:
@@ -77,9 +78,9 @@ def factorial(blocks: int, overrides: Sequence[str], home: Path) -> Iterator[Fig
     yield Figure(f"2^5 × {blocks}: CPU time a run", "s", used / len(runs))
 
 
-def killed(kind: str, url: str, kills: int, home: Path) -> Iterator[Figure]:
+def killed(kind: str, url: str, kills: int, seed: int, home: Path) -> Iterator[Figure]:
     """One experiment after another, each killed again and again until nothing is left to kill."""
-    draw = random.Random(0)
+    draw = random.Random(seed)
     whole = _until_its_end(url, home, "measured")
     left, number, wrong, jobs, hit = kills, 0, 0, 0, 0
     while left:

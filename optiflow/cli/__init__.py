@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
 
 from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedError, nearest_name
 
@@ -98,6 +97,13 @@ def _fail(text: str, code: int, debug: bool) -> int:
     return code
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does, so that its record says so."""
-    raise KeyboardInterrupt
+def _interrupt(_signal: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does, so that its record says so.
+
+    While an event loop runs, asyncio takes Ctrl-C by cancelling what it runs. An exception raised here instead would
+    be lost wherever Python can't hand it on, as in a finalizer or the callback of a weak reference.
+    """
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
+    if not callable(on_ctrl_c):
+        raise KeyboardInterrupt
+    on_ctrl_c(signal.SIGINT, frame)

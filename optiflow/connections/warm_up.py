@@ -33,6 +33,8 @@ _ENVIRONMENT = frozenset({"environ", "putenv", "load_dotenv", "dotenv_values"})
 MOST_FUNCTIONS = 200
 """Functions that are looked at for a node."""
 
+_IMPORT = dis.opmap["IMPORT_NAME"]
+
 COLD_THRESHOLD = 50_000
 """New objects between two garbage collections while packages are imported: what they make stays, and Python's own 700
 looks through all of it again and again, which is a sixth of the time (``benchmarks/clients.py``)."""
@@ -162,6 +164,9 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 def _imported(code: CodeType) -> Iterator[str]:
     """Modules of absolute imports."""
+    # Taking code apart is slow, and most of it imports nothing.
+    if _IMPORT not in code.co_code[::2]:
+        return
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
         # What comes before are the level, which is 0 where the name is absolute, and the names to take.

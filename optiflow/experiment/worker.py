@@ -14,6 +14,7 @@ from optiflow.errors import ConfigurationError, OptiflowError, RunInterruptedErr
 from optiflow.experiment.plan import ExperimentPlan, PlannedJob
 from optiflow.experiment.planning import arm_config, run_digest
 from optiflow.experiment.store import ExperimentStore
+from optiflow.record.environment import same_checkout
 from optiflow.record.store import RecordStore
 from optiflow.settings import Settings
 
@@ -65,7 +66,7 @@ def run_jobs(
         StoreError: The store can't be read or written.
     """
     failures = []
-    with closing(RecordStore(settings.store_url)) as records:
+    with closing(RecordStore(settings.store_url)) as records, same_checkout():
         store = ExperimentStore(records)
         plan = store.get(experiment_id)
         planned = {job.job_id: job for job in plan.jobs}

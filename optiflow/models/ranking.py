@@ -137,7 +137,7 @@ def _is_title(line: str) -> bool:
 
 def _is_prose(sentence: str) -> bool:
     words = sentence.split()
-    letters = sum(character.isalpha() or character == " " for character in sentence)
-    shouted = sum(word.isupper() for word in words)
+    letters = sum(map(str.isalpha, sentence)) + sentence.count(" ")
+    shouted = sum(map(str.isupper, words))
     readable = letters >= 0.85 * len(sentence) and shouted < 0.5 * len(words)
     return readable and _SHORTEST_SENTENCE <= len(words) <= _LONGEST_SENTENCE

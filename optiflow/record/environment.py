@@ -7,7 +7,9 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import psutil
 
 from optiflow.record.schema import Environment
 
-__all__ = ["capture", "code_digest"]
+__all__ = ["capture", "code_digest", "same_checkout"]
 
 _PACKAGES = (
     "anthropic",
@@ -55,6 +57,25 @@ _UNBORN = "(initial)"
 _GIT_PATIENCE_S = 2.0
 _OWN_SOURCES = Path(__file__).resolve().parent.parent
 
+_Checkout = tuple[str | None, bool | None, str | None]
+"""Commit, whether the work tree differs from it, digest of the difference; None where there is none."""
+
+_answered: ContextVar[dict[Path, _Checkout] | None] = ContextVar("optiflow_checkouts", default=None)
+
+
+@contextmanager
+def same_checkout() -> Iterator[None]:
+    """Ask git only once about each folder in the block.
+
+    For runs that follow each other closely: asking takes longer than everything else that is captured, and what they
+    run was imported before the first of them.
+    """
+    token = _answered.set({})
+    try:
+        yield
+    finally:
+        _answered.reset(token)
+
 
 def capture(folder: Path | None = None) -> Environment:
     """Capture the environment.
@@ -66,7 +87,7 @@ def capture(folder: Path | None = None) -> Environment:
     """
     folder = (folder or Path.cwd()).resolve()
     process = psutil.Process()
-    commit, dirty, difference = _git(folder)
+    commit, dirty, difference = _checkout(folder)
     return Environment(
         host=platform.node(),
         pid=process.pid,
@@ -110,12 +131,14 @@ def _sources_digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def _versions() -> Iterable[tuple[str, str]]:
+@functools.cache
+def _versions() -> dict[str, str]:
+    # Packages stay what they were when the process imported them, whatever is installed meanwhile.
+    found = {}
     for name in _PACKAGES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @functools.cache
@@ -145,8 +168,16 @@ def _lock_digest(folder: Path) -> str | None:
     return None
 
 
-def _git(folder: Path) -> tuple[str | None, bool | None, str | None]:
-    """Commit, whether the work tree differs from it, digest of the difference; None where there is none."""
+def _checkout(folder: Path) -> _Checkout:
+    answered = _answered.get()
+    if answered is None:
+        return _git(folder)
+    if folder not in answered:
+        answered[folder] = _git(folder)
+    return answered[folder]
+
+
+def _git(folder: Path) -> _Checkout:
     # os.path: unlike Path.exists, it takes a folder that may not be looked into for one without git.
     if not any(os.path.exists(parent / ".git") for parent in (folder, *folder.parents)):  # noqa: PTH110
         return None, None, None

@@ -89,8 +89,9 @@ class Offload:
 
     def wants(self, text: str, model: str, counter: Counter) -> bool:
         """Decide, and keep account of, where this text is counted."""
-        wanted = self._open and not counter.holds(text, model)
-        wanted = wanted and (len(text) >= self._min_characters or not is_built(encoding_name(model)))
+        wanted = self._open and (len(text) >= self._min_characters or not is_built(encoding_name(model)))
+        # Most texts are short: their counter need not look them up twice.
+        wanted = wanted and not counter.holds(text, model)
         with self._lock:
             self.offloaded += wanted
             self.inline += not wanted

@@ -80,7 +80,9 @@ def encoded_length(encoding: tiktoken.Encoding, text: str) -> int:
     What looks like a special token counts as the plain text it is; a lone surrogate counts as the
     replacement character.
     """
-    return sum(len(encoding.encode(piece, disallowed_special=())) for piece in _pieces(text))
+    if len(text) <= PIECE_CHARACTERS:
+        return len(encoding.encode_ordinary(text))
+    return sum(len(encoding.encode_ordinary(piece)) for piece in _pieces(text))
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from importlib.metadata import Distribution, PackagePath, distributions
+from importlib.metadata import Distribution, PackageMetadata, PackagePath, distributions
 from pathlib import Path
 
 from optiflow.config.workflow import canonical_name
@@ -42,11 +42,13 @@ def read_dossiers(packages: Sequence[str], max_chars: int) -> tuple[Documents, d
     truth: dict[str, PackageTruth] = {}
     for package in packages:
         distribution = _distribution(package)
-        facts = truth[package] = package_truth(distribution)
-        licences = _licence_files(distribution)
+        # A distribution parses its files anew whenever it is asked.
+        metadata, files = distribution.metadata, distribution.files or []
+        facts = truth[package] = package_truth(distribution, metadata)
+        licences = _licence_files(files)
         documents[package] = {
-            "sheet": _sheet(distribution, facts, licences),
-            "description": _description(distribution)[:max_chars],
+            "sheet": _sheet(metadata, files, facts, licences),
+            "description": _description(metadata)[:max_chars],
             "licence": _licence_text(licences, max_chars),
         }
     return documents, truth
@@ -70,12 +72,12 @@ def _installed() -> Iterator[str]:
             yield from map(canonical_name, found.metadata.get_all("Name") or ())
 
 
-def _sheet(distribution: Distribution, facts: PackageTruth, licences: Sequence[PackagePath]) -> str:
-    metadata = distribution.metadata
+def _sheet(
+    metadata: PackageMetadata, files: Sequence[PackagePath], facts: PackageTruth, licences: Sequence[PackagePath]
+) -> str:
     classifiers = [line.split(" :: ") for line in metadata.get_all("Classifier") or ()]
     pythons = [parts[-1] for parts in classifiers if parts[:2] == ["Programming Language", "Python"]]
     status = [parts[-1] for parts in classifiers if parts[0] == "Development Status"]
-    files = distribution.files or ()
     entries = {
         "Name": facts.name,
         "Version": facts.version,
@@ -103,17 +105,17 @@ def _python_versions(classified: Sequence[str]) -> str:
     return ", ".join(f"3.{minor}" for minor in minors)
 
 
-def _description(distribution: Distribution) -> str:
-    text = "\n".join(distribution.metadata.get_all("Description") or ())
+def _description(metadata: PackageMetadata) -> str:
+    text = "\n".join(metadata.get_all("Description") or ())
     for pattern in _DECORATION:
         text = pattern.sub("", text)
     return _BLANK_LINES.sub("\n\n", text).strip() or "The package has no description."
 
 
-def _licence_files(distribution: Distribution) -> list[PackagePath]:
+def _licence_files(files: Sequence[PackagePath]) -> list[PackagePath]:
     found = [
         path
-        for path in distribution.files or ()
+        for path in files
         if _LICENCE_FILE.search(path.name) and path.parts[0].endswith((".dist-info", ".egg-info"))
     ]
     return sorted(found, key=str)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import getaddresses
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, PackageMetadata
 
 from optiflow.config.workflow import canonical_name
 
@@ -48,39 +48,41 @@ class PackageTruth:
     """The one-line description."""
 
 
-def package_truth(distribution: Distribution) -> PackageTruth:
-    """Read the facts of an installed distribution."""
-    metadata = distribution.metadata
+def package_truth(distribution: Distribution, metadata: PackageMetadata) -> PackageTruth:
+    """Read the facts of an installed distribution.
+
+    Args:
+        distribution: Where it is installed.
+        metadata: Its metadata, which whoever asks has parsed already.
+    """
     maintainers = _people(metadata.get_all("Maintainer"), metadata.get_all("Maintainer-email"))
     return PackageTruth(
         name=canonical_name(metadata["Name"]),
-        version=distribution.version,
-        licence=_licence(distribution),
-        requires_python=_entry(distribution, "Requires-Python") or NOT_STATED,
-        dependencies=_dependencies(distribution.requires or ()),
+        version=metadata["Version"],
+        licence=_licence(metadata),
+        requires_python=_entry(metadata, "Requires-Python") or NOT_STATED,
+        dependencies=_dependencies(metadata.get_all("Requires-Dist") or distribution.requires or ()),
         maintainers=maintainers or _people(metadata.get_all("Author"), metadata.get_all("Author-email")),
-        summary=_entry(distribution, "Summary") or NOT_STATED,
+        summary=_entry(metadata, "Summary") or NOT_STATED,
     )
 
 
-def _entry(distribution: Distribution, key: str) -> str:
+def _entry(metadata: PackageMetadata, key: str) -> str:
     """The first line of an entry, blanks evened out; empty where there is none."""
-    for text in distribution.metadata.get_all(key) or ():
+    for text in metadata.get_all(key) or ():
         return " ".join(text.strip().partition("\n")[0].split())
     return ""
 
 
-def _licence(distribution: Distribution) -> str:
-    if expression := _entry(distribution, "License-Expression"):
+def _licence(metadata: PackageMetadata) -> str:
+    if expression := _entry(metadata, "License-Expression"):
         return expression
     # Some put the whole licence text here, of which the first line is its title.
-    title = _entry(distribution, "License")
+    title = _entry(metadata, "License")
     if title and len(title) <= _LONGEST_LICENCE:
         return title
     classifiers = [
-        line.rsplit(" :: ", 1)[-1]
-        for line in distribution.metadata.get_all("Classifier") or ()
-        if line.startswith("License ::")
+        line.rsplit(" :: ", 1)[-1] for line in metadata.get_all("Classifier") or () if line.startswith("License ::")
     ]
     return ", ".join(classifiers) or NOT_STATED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from optiflow import cli
 from optiflow.record.store import RecordStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
@@ -70,3 +72,53 @@ def test_a_killed_run_is_found_interrupted(
     assert [record.status for record in store.newest(9)] == ["interrupted"]
     assert optiflow(*tiny).code == 0
     assert [record.status for record in store.newest(9)] == ["ok", "interrupted"]
+
+
+class _Dying:
+    """Is told to end while it is being finalized, where Python drops whatever is raised."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def default_interrupt() -> Iterator[None]:
+    """Ctrl-C as in a terminal, even where the tests run in the background."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("default_interrupt")
+def test_sigterm_in_a_finalizer_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that is told to end at a moment when no exception can be raised ends all the same."""
+
+    async def run() -> None:
+        _Dying()
+        await asyncio.wait_for(asyncio.Event().wait(), 30)
+
+    def dispatch(_arguments: list[str]) -> int:
+        asyncio.run(run())
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", dispatch)
+    assert cli.main([]) == 130
+    assert capsys.readouterr().err == "optiflow: interrupted\n"
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
+def test_sigterm_ends_a_command_without_a_loop(monkeypatch: pytest.MonkeyPatch, handler: signal.Handlers) -> None:
+    """Where no event loop runs it is Ctrl-C too, also of a process whose shell has it ignore Ctrl-C."""
+
+    def dispatch(_arguments: list[str]) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", dispatch)
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        assert cli.main([]) == 130
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from optiflow.record import environment
-from optiflow.record.environment import capture, code_digest
+from optiflow.record.environment import capture, code_digest, same_checkout
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -38,6 +38,7 @@ def repository(tmp_path) -> Path:
 def test_this_process(tmp_path, monkeypatch):
     """Process, Python, machine and versions are this one's."""
     monkeypatch.setattr(environment, "_PACKAGES", ("langgraph", "no-such-distribution"))
+    monkeypatch.setattr(environment, "_versions", environment._versions.__wrapped__)
     here = capture(tmp_path)
     assert here.pid == os.getpid()
     assert here.process_started == psutil.Process().create_time()
@@ -161,3 +162,13 @@ def test_code_digest(tmp_path):
     assert code_digest(tmp_path / "a.py") != own
     with pytest.raises(OSError, match="missing"):
         code_digest(tmp_path / "missing.py")
+
+
+@needs_git
+def test_runs_that_follow_each_other_share_what_git_says(repository):
+    """Within the block git is asked once about a folder, afterwards anew."""
+    with same_checkout():
+        before = capture(repository)
+        (repository / "a.txt").write_text("two\n")
+        assert capture(repository).git_dirty is before.git_dirty is False
+    assert capture(repository).git_dirty is True

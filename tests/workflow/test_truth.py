@@ -19,7 +19,8 @@ def truth(tmp_path: Path, *headers: str) -> PackageTruth:
     folder.mkdir()
     lines = ("Metadata-Version: 2.4", "Name: Some_Thing", "Version: 1.0", *headers)
     (folder / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return package_truth(Distribution.at(folder))
+    distribution = Distribution.at(folder)
+    return package_truth(distribution, distribution.metadata)
 
 
 def test_what_the_metadata_lacks_is_not_stated(tmp_path: Path) -> None:
@@ -83,4 +84,4 @@ def test_real_metadata_is_a_message() -> None:
     """What is relied on of importlib.metadata holds for an installed distribution."""
     distribution = Distribution.from_name("rich")
     assert isinstance(distribution.metadata, Message)
-    assert package_truth(distribution).maintainers
+    assert package_truth(distribution, distribution.metadata).maintainers
