@@ -27,7 +27,7 @@ USAGE = """usage: python -m optiflow experiment plan DESIGN [OVERRIDE ...]   lis
        python -m optiflow experiment status [NAME]              how far it is; without a name: every experiment
        python -m optiflow experiment resume NAME                go on with what has no run that went well
        python -m optiflow experiment report NAME [--format terminal|json|markdown|html] [--output FILE]
-       python -m optiflow experiment export NAME FOLDER         its plan, runs and reports, to be kept"""
+       python -m optiflow experiment export NAME FOLDER         its plan, the figures of its runs, and reports"""
 
 _ENDINGS = {".html": "html", ".md": "markdown", ".json": "json"}
 _FORMATS = ("terminal", "json", "markdown", "html")
@@ -186,8 +186,8 @@ def _export(argv: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    export_records(runs, folder / "runs.jsonl.gz")
-    print(f"written to {folder}: {', '.join([*texts, 'runs.jsonl.gz'])}")
+    export_records(runs, folder / "runs.csv")
+    print(f"written to {folder}: {', '.join([*texts, 'runs.csv'])}")
     return 0
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["USAGE", "main"]
 
-USAGE = """usage: python -m optiflow records export FILE.jsonl|FILE.jsonl.gz|FILE.parquet [EXPERIMENT]
-       python -m optiflow records import FILE.jsonl|FILE.jsonl.gz|FILE.parquet
+USAGE = """usage: python -m optiflow records export FILE.jsonl|FILE.parquet|FILE.csv [EXPERIMENT]
+       python -m optiflow records import FILE.jsonl|FILE.parquet
        python -m optiflow records mlflow [EXPERIMENT]   (to where MLFLOW_TRACKING_URI says)"""
 
 

@@ -1,12 +1,11 @@
-"""Records out of a store and into one: JSON Lines, Parquet, and runs of MLflow."""
+"""Records out of a store and into one: JSON Lines, Parquet, tables of figures, and runs of MLflow."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,10 +13,13 @@ from optiflow.errors import ConfigurationError, InputError
 from optiflow.extras import require
 from optiflow.record.schema import RunRecord
 
-__all__ = ["FORMATS", "export_mlflow", "export_records", "import_records"]
+__all__ = ["FORMATS", "TABLE", "export_mlflow", "export_records", "import_records"]
 
-FORMATS = (".jsonl", ".jsonl.gz", ".parquet")
-"""Endings of the files that are understood."""
+FORMATS = (".jsonl", ".parquet")
+"""Endings of the files that hold whole records."""
+
+TABLE = ".csv"
+"""Ending of a table of figures, which holds no text of any run."""
 
 _COLUMNS = ("record_id", "status", "workflow", "sweep_id", "block", "position", "started_at", "comparison_key", "clock")
 _BATCH = 500
@@ -26,8 +28,8 @@ _BATCH = 500
 def export_records(records: Iterable[RunRecord], path: Path) -> int:
     """Write records to a file; a file that is there already is replaced once all is written.
 
-    A Parquet file has a column for each figure that all records share, for whoever analyses them elsewhere, and the
-    whole record as JSON, from which it can be imported again.
+    A Parquet file has a column for each figure, for whoever analyses them elsewhere, and the whole record as JSON,
+    from which it can be imported again. A table (CSV) has the figures alone: nothing that a run read or wrote.
 
     Returns:
         How many were written.
@@ -36,10 +38,11 @@ def export_records(records: Iterable[RunRecord], path: Path) -> int:
         ConfigurationError: The ending is not understood, or Parquet's library is not installed.
         OSError: The file can't be written.
     """
-    _check(path)
+    _check(path, (*FORMATS, TABLE))
     partial = path.with_name(f"{path.name}.part")
+    write = {".parquet": _write_parquet, TABLE: _write_table}.get(path.suffix, _write_lines)
     try:
-        count = _write_parquet(records, partial) if path.suffix == ".parquet" else _write_lines(records, partial)
+        count = write(records, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -53,7 +56,7 @@ def import_records(path: Path) -> Iterator[RunRecord]:
         ConfigurationError: The ending is not understood, or Parquet's library is not installed.
         InputError: The file is missing, or something in it is no record.
     """
-    _check(path)
+    _check(path, FORMATS)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     texts = _parquet_texts(path) if path.suffix == ".parquet" else _lines(path)
@@ -115,21 +118,14 @@ def export_mlflow(records: Iterable[RunRecord], experiment: str, tracking_uri: s
     return added
 
 
-def _check(path: Path) -> None:
-    if not path.name.endswith(FORMATS):
-        raise ConfigurationError(f"{path}: expected a file that ends in {' or '.join(FORMATS)}")
-
-
-def _opened(path: Path, mode: Literal["rt", "wt"]) -> IO[str]:
-    """A text file, compressed if its name says so."""
-    if ".gz" in path.suffixes:
-        return gzip.open(path, mode, encoding="utf-8")
-    return path.open(mode, encoding="utf-8")
+def _check(path: Path, endings: tuple[str, ...]) -> None:
+    if path.suffix not in endings:
+        raise ConfigurationError(f"{path}: expected a file that ends in {' or '.join(endings)}")
 
 
 def _write_lines(records: Iterable[RunRecord], path: Path) -> int:
     count = 0
-    with _opened(path, "wt") as file:
+    with path.open("w", encoding="utf-8") as file:
         for record in records:
             file.write(f"{record.model_dump_json()}\n")
             count += 1
@@ -138,21 +134,33 @@ def _write_lines(records: Iterable[RunRecord], path: Path) -> int:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with _opened(path, "rt") as file:
+        with path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.strip())
-    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: no file of records: {error}") from error
+
+
+def _write_table(records: Iterable[RunRecord], path: Path) -> int:
+    columns = _columns([_flat(record) for record in records])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return len(columns["record_id"])
 
 
 def _write_parquet(records: Iterable[RunRecord], path: Path) -> int:
     arrow: Any = require("pyarrow", "experiments", "a Parquet file")
     parquet: Any = require("pyarrow.parquet", "experiments", "a Parquet file")
-    rows = [_flat(record) for record in records]
-    # A figure that only some runs have is empty in the others.
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    parquet.write_table(arrow.table(columns or {"record": arrow.array([], arrow.string())}), path)
+    rows = [{**_flat(record), "record": record.model_dump_json()} for record in records]
+    parquet.write_table(arrow.table(_columns(rows) if rows else {"record": arrow.array([], arrow.string())}), path)
     return len(rows)
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """A figure that only some runs have is empty in the others."""
+    names = dict.fromkeys((*_COLUMNS, *(name for row in rows for name in row)))
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _parquet_texts(path: Path) -> Iterator[str]:
@@ -174,5 +182,4 @@ def _flat(record: RunRecord) -> dict[str, Any]:
         **{name: getattr(record, name) for name in _COLUMNS},
         **{f"opt.{name}": on for name, on in record.toggles.items()},
         **shown,
-        "record": record.model_dump_json(),
     }

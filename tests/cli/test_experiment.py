@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -338,16 +339,23 @@ def test_what_is_left_out_is_said(optiflow: Run, tiny: list[str]) -> None:
 
 
 def test_an_experiment_is_kept_in_a_folder(optiflow: Run, tiny: list[str], here: Path) -> None:
-    """Plan, runs and reports; the runs can be taken into another store."""
+    """Plan, figures of the runs and reports, and no text that a run read or wrote."""
     optiflow("-m", *tiny, "+experiment=full", _TWO, "experiment.blocks=2")
     code, out, _ = optiflow("experiment", "export", "full", "kept/2030-01-01-full")
     assert code == 0
     folder = here / "kept" / "2030-01-01-full"
-    names = ["plan.json", "report.html", "report.md", "report.json", "runs.jsonl.gz"]
+    names = ["plan.json", "report.html", "report.md", "report.json", "runs.csv"]
     assert out == f"written to kept/2030-01-01-full: {', '.join(names)}\n"
     assert sorted(each.name for each in folder.iterdir()) == sorted(names)
     assert json.loads((folder / "plan.json").read_text(encoding="utf-8"))["name"] == "full"
-    assert optiflow("records", "import", str(folder / "runs.jsonl.gz")).out.startswith("8 records taken in")
+    runs = list(csv.DictReader((folder / "runs.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(runs) == 8
+    assert {run["status"] for run in runs} == {"ok"}
+    with closing(RecordStore(get_settings().store_url)) as records:
+        line = next(
+            record.output.text.splitlines()[-1] for record in records.newest(1) if record.output and record.output.text
+        )
+    assert all(line not in each.read_text(encoding="utf-8") for each in folder.iterdir())
 
 
 @pytest.mark.slow
