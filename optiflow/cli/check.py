@@ -57,6 +57,7 @@ def _as_object(comparison: Comparison, name: str, toggles: list[str]) -> dict[st
         "toggles": toggles,
         "equal": found is None,
         "difference": found and {"path": found.path, "baseline": found.baseline, "optimized": found.optimized},
+        "unstable": comparison.unstable,
         "compared": _extent(comparison),
     }
 
@@ -64,7 +65,8 @@ def _as_object(comparison: Comparison, name: str, toggles: list[str]) -> dict[st
 def _as_text(comparison: Comparison, name: str, toggles: list[str]) -> str:
     under = f"{name} under {', '.join(toggles)}"
     if comparison.difference is not None:
-        return f"{under}: DIFFERENT\n{comparison.difference}"
+        alone = "\nwithout any toggle, two runs of the graph differ there too" if comparison.unstable else ""
+        return f"{under}: DIFFERENT\n{comparison.difference}{alone}"
     extent = ", ".join(f"{count} {what}" for what, count in _extent(comparison).items())
     return f"{under}: equal\ncompared: {extent}"
 

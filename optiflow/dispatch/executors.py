@@ -79,6 +79,7 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         except Exception as error:  # noqa: BLE001 - raised when the run ends, as from a task
             future.set_exception(error)
             self.tasks[future] = (False, True)
+            future.exception()  # asked for here, as of a task: asyncio would report it as one that nobody saw
         else:
             # It waits for something after all, before it saved anything.
             saving.close()

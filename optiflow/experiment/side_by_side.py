@@ -44,6 +44,9 @@ class Comparison:
     decisions: tuple[Decision, ...]
     """What each toggle did to each node, or why it did not."""
 
+    unstable: bool = False
+    """Whether the user's own graph, run once more, differs from itself at the same place."""
+
 
 def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]], clock: Clock) -> Comparison:
     """Run a workflow plainly and optimized, each with a memory of its own, and find the first difference.
@@ -71,7 +74,13 @@ def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]
         # What was asked once for two is streamed once, to the node that asked first.
         expected = replace(_without_messages(baseline), model_requests=())
         seen = replace(_without_messages(seen), model_requests=())
-    return Comparison(first_difference(expected, seen, allow=allow), baseline, decisions)
+    difference = first_difference(expected, seen, allow=allow)
+    if difference is None:
+        return Comparison(None, baseline, decisions)
+    with use_clock(clock):
+        again = _observe(_own(workflow), workflow, clock)
+    alone = first_difference(baseline, again, allow=Allowance(concurrent=allow.concurrent))
+    return Comparison(difference, baseline, decisions, alone is not None and alone.path == difference.path)
 
 
 def _graphs(

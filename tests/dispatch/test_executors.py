@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from typing import Any, TypedDict
@@ -98,6 +99,21 @@ def test_what_cannot_be_saved_fails_the_run_at_its_end(arm: str, asynchronous: b
     with pytest.raises(TypeError, match="not msgpack serializable"):
         asyncio.run(graph.ainvoke({}, CONFIG)) if asynchronous else graph.invoke({}, CONFIG)
     assert ran == ["b"]
+
+
+@pytest.mark.parametrize("arm", ["none", "dispatch"])
+def test_a_failed_save_is_reported_once(arm: str) -> None:
+    """By the run that it fails: the event loop has no error besides that nobody asked for."""
+    reported: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        with pytest.raises(TypeError, match="not msgpack serializable"):
+            await graph_of(InMemorySaver(), lambda: None, arm).ainvoke({}, CONFIG)
+        gc.collect()
+
+    asyncio.run(run())
+    assert reported == []
 
 
 def test_a_pool_is_made_when_it_is_needed() -> None:

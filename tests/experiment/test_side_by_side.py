@@ -94,6 +94,21 @@ def test_first_difference_is_found() -> None:
     comparison = compare_side_by_side(workflow_of(graph_of(say("a"))), [Replace(say("b"))], RealClock())
     assert comparison.difference is not None
     assert (comparison.difference.baseline, comparison.difference.optimized) == ("a", "b")
+    assert not comparison.unstable
+
+
+def test_a_graph_that_differs_from_itself_is_told_from_one_that_is_changed() -> None:
+    """Here by the number of its runs; it counts as a difference all the same."""
+    runs: list[int] = []
+
+    def count(state: State) -> State:
+        runs.append(1)
+        return {"log": [str(len(runs))]}
+
+    comparison = compare_side_by_side(workflow_of(graph_of(count)), [NOTHING], RealClock())
+    assert comparison.difference is not None
+    assert comparison.unstable
+    assert len(runs) == 3
 
 
 def test_declared_workflow_runs_in_virtual_time() -> None:
