@@ -41,8 +41,13 @@ ARMS: Mapping[str, Any] = {
     "same": {"durability": {}},
     "full": {"durability": {"synchronous": "full"}},
     "exit": {"durability": {"mode": "exit"}},
+    "same + dispatch": {"durability": {}, "dispatch": {}},
+    "exit + dispatch": {"durability": {"mode": "exit"}, "dispatch": {}},
+    "all": "all",
+    "unsaved": None,
 }
-"""LangGraph as it is, and the toggle in each way."""
+"""LangGraph as it is, and the toggle in each way; with the toggle for LangGraph's own work, which is the rest of a
+step; every toggle; and LangGraph without a saver, which bounds what any saver can gain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ def config(workload: Workload) -> Any:
 def compiled(builder: StateGraph[Any], arm: str, saver: Any) -> Any:
     """The graph under one arm."""
     opt = ARMS[arm]
+    if arm == "unsaved":
+        return builder.compile()
     return builder.compile(checkpointer=saver) if opt is None else optiflow.compile(builder, opt, checkpointer=saver)
 
 
@@ -147,6 +154,12 @@ def compared(
         for what, part in (("", "run"), (", with closing", "closed")):
             ratio = ratio_interval([each[part] for each in plain], [each[part] for each in measured])  # type: ignore[literal-required]
             yield Figure(f"{name}, plain over {arm}{what}", "x", ratio, "" if what else limits.get(arm, ""))
+    if "unsaved" in timings:
+        plain_saving, saving = (
+            [each["run"] - loop["run"] for each, loop in zip(timings[arm], timings["unsaved"], strict=True)]
+            for arm in ("plain", "same")
+        )
+        yield Figure(f"{name}, plain over same, less unsaved", "x", ratio_interval(plain_saving, saving))
 
 
 def sqlite_figures(steps: int, repetitions: int) -> Iterator[Figure]:

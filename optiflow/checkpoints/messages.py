@@ -13,8 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from itertools import repeat
-from operator import attrgetter, eq
+from operator import attrgetter
 from typing import Any
 
 from langchain_core import messages as _messages
@@ -34,6 +33,9 @@ _ATOMS = frozenset({str, int, float, bool, type(None)})
 _VERSION = 2
 """The newest of marshal's formats that writes equal contents as equal bytes: later ones look at reference counts."""
 
+_LIST_HEADER = 5
+"""Bytes with which marshal introduces a list: its kind and its length."""
+
 _held: Callable[[Any], Any] = attrgetter("__dict__", "__pydantic_extra__")
 
 _MAX_CONVERSATIONS = 256
@@ -48,15 +50,12 @@ class _Conversation:
     """The messages of one channel in its last checkpoint."""
 
     classes: list[type]
-    held: list[bytes]
-    """What each message holds."""
+    held: bytes
+    """What the messages hold, one after another behind a header; where one ends can be told from its own bytes."""
     encoded: list[bytes]
     """The bytes that each is encoded to."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that this takes, near enough."""
-        return sum(map(len, self.held)) + sum(map(len, self.encoded))
+    size: int
+    """Bytes that this takes, near enough."""
 
 
 class EncodedMessages:
@@ -66,7 +65,7 @@ class EncodedMessages:
         self._max_conversations = max_conversations
         self._max_bytes = max_bytes
         self._sizes = 0
-        self._conversations: OrderedDict[Hashable, tuple[int, _Conversation]] = OrderedDict()
+        self._conversations: OrderedDict[Hashable, _Conversation] = OrderedDict()
         self._lock = threading.Lock()
 
     def encode(self, messages: list[Any], serde: JsonPlusSerializer, key: Hashable) -> tuple[list[bytes], int] | None:
@@ -85,10 +84,10 @@ class EncodedMessages:
         if not _CLASSES.issuperset(classes):
             return None
         with self._lock:
-            _, before = self._conversations.get(key, (0, _NONE))
+            before = self._conversations.get(key, _NONE)
         try:
-            same = _common(before, classes, messages)
-            held = [marshal.dumps(_held(each), _VERSION) for each in messages[same:]]
+            held = _contents(messages)
+            same = _common(before, classes, messages, held)
         except (ValueError, AttributeError):
             return None
         fresh = [_encoded(each, serde) for each in messages[same:]]
@@ -96,19 +95,20 @@ class EncodedMessages:
         if len(added) < len(fresh):
             return None
         known = before.encoded[:same]
+        reused = sum(map(len, known))
         if added or same < len(before.classes):
-            self._keep(key, _Conversation(classes, before.held[:same] + held, known + added))
-        return [list_header(len(messages)), *known, *added], sum(map(len, known))
+            size = len(held) + reused + sum(map(len, added))
+            self._keep(key, _Conversation(classes, held, known + added, size))
+        return [list_header(len(messages)), *known, *added], reused
 
     def _keep(self, key: Hashable, conversation: _Conversation) -> None:
-        size = conversation.size
         with self._lock:
-            replaced, _ = self._conversations.pop(key, (0, None))
-            self._conversations[key] = (size, conversation)
-            self._sizes += size - replaced
+            replaced = self._conversations.pop(key, _NONE)
+            self._conversations[key] = conversation
+            self._sizes += conversation.size - replaced.size
             while len(self._conversations) > self._max_conversations or self._sizes > self._max_bytes:
-                _, (dropped, _) = self._conversations.popitem(last=False)
-                self._sizes -= dropped
+                _, dropped = self._conversations.popitem(last=False)
+                self._sizes -= dropped.size
 
 
 class MessageSerializer:
@@ -179,25 +179,37 @@ def encodes_plainly(serde: object) -> bool:
     return type(serde) is JsonPlusSerializer and not serde.pickle_fallback and "dumps_typed" not in vars(serde)
 
 
-_NONE = _Conversation([], [], [])
+_NONE = _Conversation([], bytes(_LIST_HEADER), [], 0)
 
 
-def _common(before: _Conversation, classes: list[type], messages: list[Any]) -> int:
-    """How many messages from the first on are as they were.
+def _contents(messages: list[Any]) -> bytes:
+    """What messages hold: the bytes are equal only for equal contents and types, in the same order.
 
     Raises:
         ValueError: A message holds more than plain builtins.
     """
+    return marshal.dumps(list(map(_held, messages)), _VERSION)
+
+
+def _common(before: _Conversation, classes: list[type], messages: list[Any], held: bytes) -> int:
+    """How many messages from the first on are as they were."""
     high = min(len(classes), len(before.classes))
-    if before.classes[:high] == classes[:high] and all(_same(before, messages)):
+    if before.classes[:high] == classes[:high] and (
+        _begins(held, before.held) if high == len(before.classes) else _begins(before.held, held)
+    ):
         return high
-    alike = zip(before.classes, classes, _same(before, messages), strict=False)
-    return next((number for number, (was, is_, same) in enumerate(alike) if was is not is_ or not same), high)
+    start = _LIST_HEADER
+    for number in range(high):
+        part = _contents(messages[number : number + 1])[_LIST_HEADER:]
+        if before.classes[number] is not classes[number] or not before.held.startswith(part, start):
+            return number
+        start += len(part)
+    return high
 
 
-def _same(before: _Conversation, messages: list[Any]) -> map[bool]:
-    """Of each message in turn, whether it holds what it held: the bytes are equal only for equal contents and types."""
-    return map(eq, map(marshal.dumps, map(_held, messages), repeat(_VERSION)), before.held)
+def _begins(held: bytes, first: bytes) -> bool:
+    """Whether some messages hold what others do, and maybe there are more of them; nothing is copied."""
+    return held.startswith(memoryview(first)[_LIST_HEADER:], _LIST_HEADER)
 
 
 def _encoded(message: Any, serde: JsonPlusSerializer) -> bytes | None:

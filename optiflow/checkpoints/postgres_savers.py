@@ -15,6 +15,7 @@ from typing import Any
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
 from optiflow.checkpoints.messages import EncodedMessages
 from optiflow.checkpoints.statements import Request, encode_put, encode_writes, share
 from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
@@ -22,25 +23,37 @@ from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
 __all__ = ["OptimizedAsyncPostgresSaver", "OptimizedPostgresSaver"]
 
 
-class OptimizedPostgresSaver(PostgresSaver):
+class OptimizedPostgresSaver(BatchSaver, PostgresSaver):
     """A `PostgresSaver` over the attributes of another."""
 
-    __slots__ = ("_known", "_together")
+    __slots__ = ("_known", "_together", "backlog")
 
     def __init__(self, saver: PostgresSaver) -> None:
         self.__dict__ = vars(saver)
         self._known = EncodedMessages()
         self._together: Together[Request] = Together(self._write, threading.Lock())
+        self.backlog = Backlog(self)
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
-        result, request = encode_put(self, PostgresSaver, self._known, config, checkpoint, metadata, new_versions)
+        result, request = self._encode_put(config, checkpoint, metadata, new_versions)
         self._together.submit(request)
         return result
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        self._together.submit(encode_writes(self, PostgresSaver, config, writes, task_id, task_path))
+        self._together.submit(self.encode_writes(config, writes, task_id, task_path))
+
+    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """Encode the pending writes of a task."""
+        return encode_writes(self, PostgresSaver, config, writes, task_id, task_path)
+
+    def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Write requests, with what others have to write at the same time."""
+        return self._together.submit_all(requests)
+
+    def _encode_put(self, *given: Any) -> tuple[Any, Request]:
+        return encode_put(self, PostgresSaver, self._known, *given)
 
     def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         started = perf_counter()
@@ -49,36 +62,47 @@ class OptimizedPostgresSaver(PostgresSaver):
         return outcomes
 
     def _commit(self, requests: Sequence[Request]) -> tuple[Sequence[Outcome], int]:
+        if _fit_together(requests) and self._commit_together(requests) is None:
+            return [None] * len(requests), 1
+        alone = [each.ended(each.refused or self._commit_together([each])) for each in requests]
+        return alone, len(requests)
+
+    def _commit_together(self, requests: Sequence[Request]) -> Outcome:
         try:
             with self._cursor(pipeline=True) as cursor:
                 for method, statement, parameters in _statements(requests):
                     getattr(cursor, method)(statement, parameters)
         except Exception as error:  # noqa: BLE001 - handed to the request's caller
-            if len(requests) == 1:
-                return [error], 1
-            return [outcome for request in requests for outcome in self._commit([request])[0]], len(requests)
-        return [None] * len(requests), 1
+            return error
+        return None
 
 
-class OptimizedAsyncPostgresSaver(AsyncPostgresSaver):
+class OptimizedAsyncPostgresSaver(AsyncBatchSaver, AsyncPostgresSaver):
     """An `AsyncPostgresSaver` over the attributes of another."""
 
-    __slots__ = ("_known", "_together")
+    __slots__ = ("_known", "together")
 
     def __init__(self, saver: AsyncPostgresSaver) -> None:
         self.__dict__ = vars(saver)
         self._known = EncodedMessages()
-        self._together: AsyncTogether[Request] = AsyncTogether(self._write, asyncio.Lock())
+        self.together: AsyncTogether[Request] = AsyncTogether(self._write, asyncio.Lock())
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
-        result, request = encode_put(self, PostgresSaver, self._known, config, checkpoint, metadata, new_versions)
-        await self._together.submit(request)
+        result, request = self._encode_put(config, checkpoint, metadata, new_versions)
+        await self.together.submit(request)
         return result
 
     async def aput_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        await self._together.submit(encode_writes(self, PostgresSaver, config, writes, task_id, task_path))
+        await self.together.submit(self.encode_writes(config, writes, task_id, task_path))
+
+    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """Encode the pending writes of a task."""
+        return encode_writes(self, PostgresSaver, config, writes, task_id, task_path)
+
+    def _encode_put(self, *given: Any) -> tuple[Any, Request]:
+        return encode_put(self, PostgresSaver, self._known, *given)
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         started = perf_counter()
@@ -87,15 +111,23 @@ class OptimizedAsyncPostgresSaver(AsyncPostgresSaver):
         return outcomes
 
     async def _commit(self, requests: Sequence[Request]) -> tuple[Sequence[Outcome], int]:
+        if _fit_together(requests) and await self._commit_together(requests) is None:
+            return [None] * len(requests), 1
+        alone = [each.ended(each.refused or await self._commit_together([each])) for each in requests]
+        return alone, len(requests)
+
+    async def _commit_together(self, requests: Sequence[Request]) -> Outcome:
         try:
             async with self._cursor(pipeline=True) as cursor:
                 for method, statement, parameters in _statements(requests):
                     await getattr(cursor, method)(statement, parameters)
         except Exception as error:  # noqa: BLE001 - handed to the request's caller
-            if len(requests) == 1:
-                return [error], 1
-            return [outcome for request in requests for outcome in (await self._commit([request]))[0]], len(requests)
-        return [None] * len(requests), 1
+            return error
+        return None
+
+
+def _fit_together(requests: Sequence[Request]) -> bool:
+    return len(requests) > 1 and not any(request.refused for request in requests)
 
 
 def _statements(requests: Sequence[Request]) -> list[tuple[str, Any, Any]]:

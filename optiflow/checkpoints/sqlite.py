@@ -51,8 +51,8 @@ def write(connection: sqlite3.Connection, requests: Sequence[Request], journal: 
 
 def _write(connection: sqlite3.Connection, requests: Sequence[Request]) -> tuple[list[Outcome], int]:
     """Write requests; returns how each ended, and how many transactions it took."""
-    if len(requests) == 1 or not _begins_transactions(connection):
-        return [_write_alone(connection, request) for request in requests], len(requests)
+    if len(requests) == 1 or not _begins_transactions(connection) or any(request.refused for request in requests):
+        return _write_each(connection, requests), len(requests)
     done = 0
     try:
         for request in requests:
@@ -62,10 +62,16 @@ def _write(connection: sqlite3.Connection, requests: Sequence[Request]) -> tuple
     except Exception as error:  # noqa: BLE001 - handed to the request's caller
         connection.rollback()
         if done:
-            return [_write_alone(connection, request) for request in requests], len(requests)
+            return _write_each(connection, requests), len(requests)
+        requests[0].ended(error)
         outcomes, commits = _write(connection, requests[1:])
         return [error, *outcomes], commits + 1
     return [None] * len(requests), 1
+
+
+def _write_each(connection: sqlite3.Connection, requests: Sequence[Request]) -> list[Outcome]:
+    """Write requests, each in a transaction of its own."""
+    return [request.ended(request.refused or _write_alone(connection, request)) for request in requests]
 
 
 def _write_alone(connection: sqlite3.Connection, request: Request) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
 from optiflow.checkpoints.messages import EncodedMessages
 from optiflow.checkpoints.sqlite import Journal, write
 from optiflow.checkpoints.statements import Request, encode_put, encode_writes
@@ -20,56 +21,79 @@ from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
 __all__ = ["OptimizedAsyncSqliteSaver", "OptimizedSqliteSaver"]
 
 
-class OptimizedSqliteSaver(SqliteSaver):
+class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
     """A `SqliteSaver` over the attributes of another."""
 
-    __slots__ = ("_journal", "_known", "_together")
+    __slots__ = ("_journal", "_known", "_together", "backlog")
 
     def __init__(self, saver: SqliteSaver, journal: Journal) -> None:
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
         self._together: Together[Request] = Together(self._write, saver.lock)
+        self.backlog = Backlog(self)
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
-        result, request = encode_put(self, SqliteSaver, self._known, config, checkpoint, metadata, new_versions)
+        result, request = self._encode_put(config, checkpoint, metadata, new_versions)
         self._together.submit(request)
         return result
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path))
+        self._together.submit(self.encode_writes(config, writes, task_id, task_path))
+
+    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """Encode the pending writes of a task."""
+        return encode_writes(self, SqliteSaver, config, writes, task_id, task_path)
+
+    def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Write requests, with what others have to write at the same time."""
+        return self._together.submit_all(requests)
+
+    def _encode_put(self, *given: Any) -> tuple[Any, Request]:
+        return encode_put(self, SqliteSaver, self._known, *given)
 
     def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         self.setup()
         return write(self.conn, requests, self._journal)
 
 
-class OptimizedAsyncSqliteSaver(AsyncSqliteSaver):
+class OptimizedAsyncSqliteSaver(AsyncBatchSaver, AsyncSqliteSaver):
     """An `AsyncSqliteSaver` over the attributes of another: one visit to the connection's thread for all that waits."""
 
-    __slots__ = ("_journal", "_known", "_together")
+    __slots__ = ("_journal", "_known", "together")
 
     def __init__(self, saver: AsyncSqliteSaver, journal: Journal) -> None:
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
-        self._together: AsyncTogether[Request] = AsyncTogether(self._write, saver.lock)
+        self.together: AsyncTogether[Request] = AsyncTogether(self._write, saver.lock)
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
         if not self.is_setup:
             await self.setup()
-        result, request = encode_put(self, SqliteSaver, self._known, config, checkpoint, metadata, new_versions)
-        await self._together.submit(request)
+        result, request = self._encode_put(config, checkpoint, metadata, new_versions)
+        await self.together.submit(request)
         return result
 
     async def aput_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
         if not self.is_setup:
             await self.setup()
-        await self._together.submit(encode_writes(self, SqliteSaver, config, writes, task_id, task_path))
+        await self.together.submit(self.encode_writes(config, writes, task_id, task_path))
+
+    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """Encode the pending writes of a task."""
+        return encode_writes(self, SqliteSaver, config, writes, task_id, task_path)
+
+    def can_enqueue(self) -> bool:
+        """Whether the tables are there."""
+        return bool(self.is_setup)
+
+    def _encode_put(self, *given: Any) -> tuple[Any, Request]:
+        return encode_put(self, SqliteSaver, self._known, *given)
 
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         # aiosqlite has no public way to run several statements in one visit to its thread.

@@ -15,7 +15,15 @@ from typing import Any
 from optiflow.checkpoints.messages import EncodedMessages, MessageSerializer, encodes_plainly
 from optiflow.checkpoints.meter import Meter, active_meter
 
-__all__ = ["DURABILITY_KEY", "Notes", "Request", "encode_put", "encode_writes", "share"]
+__all__ = [
+    "DURABILITY_KEY",
+    "Chain",
+    "Notes",
+    "Request",
+    "encode_put",
+    "encode_writes",
+    "share",
+]
 
 DURABILITY_KEY = "__pregel_durability"
 """Where LangGraph keeps, in a configuration, the durability that a run asked for."""
@@ -42,6 +50,14 @@ class Notes:
         yield self
 
 
+@dataclass(slots=True)
+class Chain:
+    """The checkpoints of a run: once one could not be written, no later one is, as in LangGraph."""
+
+    failure: BaseException | None = None
+    """Why one could not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A checkpoint, or the pending writes of a task, ready to be written."""
@@ -55,9 +71,33 @@ class Request:
     meter: Meter | None
     """Where what it costs is added up."""
 
+    chain: Chain | None = None
+    """The checkpoints that it belongs to, if any."""
+
+    failure: BaseException | None = None
+    """Why it could not be encoded."""
+
+    @property
+    def refused(self) -> BaseException | None:
+        """Why it must not be written: it cannot be, or a checkpoint before it was not."""
+        return self.failure if self.failure is not None or self.chain is None else self.chain.failure
+
+    def ended(self, failure: BaseException | None) -> BaseException | None:
+        """Take note of how writing it ended, and return that."""
+        if self.chain is not None:
+            self.chain.failure = failure
+        return failure
+
 
 def encode_put(
-    saver: Any, plain: type, known: EncodedMessages, config: Any, checkpoint: Any, metadata: Any, versions: Any
+    saver: Any,
+    plain: type,
+    known: EncodedMessages,
+    config: Any,
+    checkpoint: Any,
+    metadata: Any,
+    versions: Any,
+    chain: Chain | None = None,
 ) -> tuple[Any, Request]:
     """Encode a checkpoint as a saver does.
 
@@ -69,6 +109,7 @@ def encode_put(
         checkpoint: As for ``put``; stays as it is.
         metadata: As for ``put``.
         versions: As for ``put``.
+        chain: Those of the same run, where nobody waits for the one before.
 
     Returns:
         What ``put`` returns, and what it would write.
@@ -88,7 +129,7 @@ def encode_put(
         result = noting.put(config, checkpoint, metadata, versions)
     if meter is not None:
         meter.add(puts=1, bytes_reused=reused, bytes=_size(notes), seconds=perf_counter() - started)
-    return result, Request(notes.statements, configurable.get(DURABILITY_KEY) == "sync", meter)
+    return result, Request(notes.statements, configurable.get(DURABILITY_KEY) == "sync", meter, chain)
 
 
 def encode_writes(saver: Any, plain: type, config: Any, writes: Any, task_id: str, task_path: str) -> Request:

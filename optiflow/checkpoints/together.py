@@ -1,7 +1,7 @@
 """Requests that arrive while others are being written are written together, in one transaction.
 
-Nobody waits for company: a request that finds nothing under way is written at once. Each caller is told when its
-own request is committed, or why it failed, just as if it had been written alone.
+A request that its caller waits for is written at once if nothing is under way; others may be given time. Each caller
+is told when its own request is committed, or why it failed, just as if it had been written alone.
 """
 
 from __future__ import annotations
@@ -50,10 +50,16 @@ class Together(Generic[R]):
         Raises:
             Exception: What writing it raised.
         """
-        own = _Waiting(request)
-        self._waiting.append(own)
+        (failure,) = self.submit_all([request])
+        if failure is not None:
+            raise failure
+
+    def submit_all(self, requests: Sequence[R]) -> list[Outcome]:
+        """Return how each request ended, when all have."""
+        own = [_Waiting(request) for request in requests]
+        self._waiting += own
         with self._lock:
-            if not own.done:
+            if not all(each.done for each in own):
                 group = self._waiting[:]
                 del self._waiting[: len(group)]
                 try:
@@ -62,8 +68,7 @@ class Together(Generic[R]):
                     outcomes = [error] * len(group)
                 for each, outcome in zip(group, outcomes, strict=True):
                     each.done, each.failure = True, outcome
-        if own.failure is not None:
-            raise own.failure
+        return [each.failure for each in own]
 
 
 class AsyncTogether(Generic[R]):
@@ -82,6 +87,10 @@ class AsyncTogether(Generic[R]):
         self._lock = lock
         self._waiting: list[tuple[R, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._delay = 0.0
+        self._hurry = False
 
     async def submit(self, request: R) -> None:
         """Return when the request is committed.
@@ -89,38 +98,88 @@ class AsyncTogether(Generic[R]):
         Raises:
             Exception: What writing it raised.
         """
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        if self._task is not None and self._task.get_loop() is not loop:
-            async with self._lock:
-                (outcome,) = await self._write([request])
-            if outcome is not None:
-                raise outcome
+        future = self.enqueue(request, 0)
+        if future is not None:
+            await future
             return
+        async with self._lock:
+            (outcome,) = await self._write([request])
+        if outcome is not None:
+            raise outcome
+
+    def enqueue(self, request: R, delay: float) -> asyncio.Future[None] | None:
+        """Have a request written, with those that come meanwhile.
+
+        Args:
+            request: What to write.
+            delay: Seconds after which writing it begins at the latest.
+
+        Returns:
+            What ends when the request is committed; None while another event loop is writing.
+        """
+        loop = asyncio.get_running_loop()
+        if (self._task or self._timer) and self._loop is not loop:
+            if self._loop is None or not self._loop.is_closed():
+                return None
+            # Whoever waited there waits no longer.
+            self._task = self._timer = None
+            self._waiting.clear()
+        self._loop = loop
+        future = loop.create_future()
         self._waiting.append((request, future))
-        if self._task is None:
+        if delay:
+            self._delay = delay
+        else:
+            self.flush()
+        if delay and self._task is None and self._timer is None:
+            self._start_timer()
+        return future
+
+    def flush(self) -> None:
+        """Delay no longer; to be called in the event loop of those that wait."""
+        if self._loop is not asyncio.get_running_loop():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._hurry = bool(self._waiting)
+        if self._task is None and self._hurry:
             # A task of its own: a caller that is cancelled must not take the others with it.
-            self._task = loop.create_task(self._drain())
-        await future
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def settle(self) -> None:
+        """Return when what waits is written; what is being written then holds the lock."""
+        if self._waiting and self._loop is asyncio.get_running_loop():
+            self.flush()
+            await asyncio.wait([future for _, future in self._waiting])
 
     async def _drain(self) -> None:
         group: list[tuple[R, asyncio.Future[None]]] = []
         try:
             async with self._lock:
-                while self._waiting:
+                while self._hurry:
+                    self._hurry = False
                     group, self._waiting = self._waiting, []
                     outcomes = await self._write([request for request, _ in group])
                     for (_, future), outcome in zip(group, outcomes, strict=True):
                         _resolve(future, outcome)
-        except Exception as error:  # noqa: BLE001 - handed to all that wait
+        except BaseException as error:
             for _, future in (*group, *self._waiting):
-                _resolve(future, error)
+                if isinstance(error, Exception):
+                    _resolve(future, error)
+                else:
+                    future.cancel()
             self._waiting.clear()
+            self._hurry = False
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._task = None
-            for _, future in (*group, *self._waiting):
-                future.cancel()
-            self._waiting.clear()
+            if self._waiting:
+                self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._delay, self.flush)
 
 
 def _resolve(future: asyncio.Future[None], outcome: Outcome) -> None:

@@ -1,8 +1,8 @@
-"""LangGraph's executors of a run: no thread pool before it is needed, no thread or task for saving to memory.
+"""LangGraph's executors of a run: no thread pool before it is needed, no thread or task for each save.
 
 A checkpoint that is kept in the process's own memory is saved where LangGraph would start a thread or a task to save
-it: what is stored is the same, and nothing waits for anything. Every other saver works as ever, and so does this one
-where the state is large.
+it: what is stored is the same, and nothing waits for anything, but for a large state. A saver that writes several
+saves at once gets those that nobody waits for together. Every other works as ever.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import copy_context
+from functools import partial
+from sys import getswitchinterval
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import get_executor_for_config
@@ -22,7 +24,16 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel._executor import AsyncBackgroundExecutor, BackgroundExecutor
 from langgraph.pregel._loop import PregelLoop
 
+from optiflow.checkpoints.backlog import AsyncBatchSaver, BatchSaver
+from optiflow.checkpoints.statements import Chain, Request
+
 __all__ = ["AsyncExecutor", "Executor"]
+
+SaverT = TypeVar("SaverT")
+
+MAY_WAIT = 32
+"""Saves of an async run that may be encoded before they are written; then a save waits for those before it, and is
+encoded when its turn comes, as in LangGraph."""
 
 WORTH_A_THREAD_S = 0.0002
 """A save that takes this long, in seconds, is better done while the next node runs: from then on a run's saves have
@@ -39,6 +50,9 @@ class Executor(BackgroundExecutor):
         self._pool: concurrent.futures.Executor | None = None
         self._lock = threading.Lock()
         self._slow = False
+        self._saver: BatchSaver | None = None
+        self._chain = Chain()
+        self._last: concurrent.futures.Future[Any] | None = None
 
     @property
     def executor(self) -> concurrent.futures.Executor:  # type: ignore[override]
@@ -50,6 +64,9 @@ class Executor(BackgroundExecutor):
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         """Run a function in a thread, or at once where it saves to memory."""
+        saver = _saver(fn, BatchSaver)  # type: ignore[type-abstract]
+        if saver is not None and (queued := self._queued(saver, fn, args)) is not None:
+            return queued
         if self._slow or not _saves_to_memory(fn):
             return super().submit(fn, *args, **kwargs)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -62,12 +79,54 @@ class Executor(BackgroundExecutor):
         self._slow = perf_counter() - started > WORTH_A_THREAD_S
         return future
 
+    def __exit__(self, *exception: Any) -> bool | None:
+        """Wait for everything, and first of all write what was saved."""
+        self._write()
+        try:
+            return super().__exit__(*exception)
+        finally:
+            # Tasks that ended just now have saved how.
+            self._write()
+
+    def _write(self) -> None:
+        if self._saver is not None:
+            self._saver.backlog.write()
+
+    def _queued(
+        self, saver: BatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
+    ) -> concurrent.futures.Future[None] | None:
+        """What ends when a save is written; None where it has to wait for what is not written in the same way."""
+        self._saver = saver
+        if fn.__name__ == "put_writes":
+            future = saver.backlog.add(saver.encode_writes, *args, is_checkpoint=False)
+        else:
+            previous, writes, *given = args
+            if writes or not _follows(previous, self._last):
+                self._write()
+                return None
+            now = fn.__self__.durability == "sync"  # type: ignore[attr-defined]
+            future = saver.backlog.add(saver.encode_put, self._chain, *given, is_checkpoint=True, now=now)
+            self._last = future
+        self.tasks[future] = (False, True)
+        future.add_done_callback(self.done)
+        return future
+
 
 class AsyncExecutor(AsyncBackgroundExecutor):
     """The executor of an async run."""
 
+    def __init__(self, config: RunnableConfig) -> None:
+        super().__init__(config)
+        self._chain = Chain()
+        self._last: asyncio.Future[Any] | None = None
+        self._waiting = 0
+        self._saver: AsyncBatchSaver | None = None
+
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Run a coroutine function in a task, or at once where it saves to memory."""
+        saver = _saver(fn, AsyncBatchSaver)  # type: ignore[type-abstract]
+        if saver is not None and (queued := self._queued(saver, fn, args)) is not None:
+            return queued
         if not _saves_to_memory(fn):
             return super().submit(fn, *args, **kwargs)
         future = self.loop.create_future()
@@ -85,6 +144,72 @@ class AsyncExecutor(AsyncBackgroundExecutor):
             saving.close()
             return super().submit(fn, *args, **kwargs)
         return future
+
+    async def __aexit__(self, *exception: Any) -> None:
+        """Wait for everything, and first of all write what was saved."""
+        if self._saver is None:
+            await super().__aexit__(*exception)
+            return
+        self._saver.together.flush()
+        try:
+            await super().__aexit__(*exception)
+        finally:
+            # Tasks that were cancelled just now have saved that they were.
+            await self._saver.together.settle()
+
+    def _queued(
+        self, saver: AsyncBatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
+    ) -> asyncio.Future[None] | None:
+        """What ends when a save is written; None where it has to wait for what is not written in the same way."""
+        is_checkpoint = fn.__name__ != "aput_writes"
+        self._saver = saver
+        if (
+            not saver.can_enqueue()
+            or self._waiting >= MAY_WAIT
+            or (is_checkpoint and (args[1] or not _follows(args[0], self._last)))
+        ):
+            saver.together.flush()
+            return None
+        future: asyncio.Future[None] | None
+        try:
+            if is_checkpoint:
+                request = copy_context().run(saver.encode_put, self._chain, *args[2:])
+            else:
+                request = copy_context().run(saver.encode_writes, *args)
+        except Exception as error:  # noqa: BLE001 - raised when the run ends, as from a task
+            future = self.loop.create_future()
+            future.set_exception(error)
+        else:
+            future = saver.together.enqueue(request, 0 if request.full else getswitchinterval())
+            if future is None:
+                return None
+            self._waiting += 1
+            future.add_done_callback(partial(self._written, request))
+        if is_checkpoint:
+            self._last = future
+        self.tasks[future] = (False, True)
+        future.add_done_callback(self.done)
+        return future
+
+    def _written(self, request: Request, future: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        request.ended(asyncio.CancelledError() if future.cancelled() else future.exception())
+
+
+def _saver(fn: Callable[..., Any], kind: type[SaverT]) -> SaverT | None:
+    """The saver of a kind that a function saves with, if it saves."""
+    owner = getattr(fn, "__self__", None)
+    if isinstance(owner, PregelLoop):
+        saver = owner.checkpointer if fn.__name__ == "_checkpointer_put_after_previous" else None
+        return saver if isinstance(saver, kind) else None
+    return owner if isinstance(owner, kind) and fn.__name__ in ("put_writes", "aput_writes") else None
+
+
+def _follows(previous: Any, last: Any) -> bool:
+    """Whether a checkpoint has nothing to wait for but what was queued before it."""
+    if previous is None or previous is last:
+        return True
+    return bool(previous.done()) and not previous.cancelled() and previous.exception() is None
 
 
 def _saves_to_memory(fn: Callable[..., Any]) -> bool:

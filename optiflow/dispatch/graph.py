@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import update_wrapper
 from typing import Any
 
 from langgraph._internal._constants import INTERRUPT
@@ -13,7 +12,7 @@ from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.pregel._runner import PregelRunner
 from langgraph.pregel.main import _output
 
-from optiflow.dispatch.internals import Originals, names_used, rebound
+from optiflow.dispatch.internals import Originals, names_used, rebound, stands_in_for
 from optiflow.dispatch.loop import AsyncLastLoop, AsyncLoop, Runner, SyncLastLoop, SyncLoop
 
 __all__ = ["LeanStateGraph"]
@@ -46,6 +45,7 @@ _OF_A_CALL = frozenset(
 )
 
 
+@stands_in_for(CompiledStateGraph, ("invoke", "ainvoke", "stream", "astream"))
 class LeanStateGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled StateGraph whose runs are lean while nobody listens."""
 
@@ -111,13 +111,3 @@ class _Taken:
             return self._latest
         latest = self._latest if isinstance(self._latest, dict) else {}
         return {**latest, INTERRUPT: self._interrupts}
-
-
-# Whoever inspects the methods sees LangGraph's parameters and documentation.
-for _name in ("invoke", "ainvoke", "stream", "astream"):
-    update_wrapper(getattr(LeanStateGraph, _name), getattr(Pregel, _name))
-
-# A drawing (`get_graph().to_json()`) and a repr show the class: nothing that LangGraph shows may change.
-LeanStateGraph.__name__ = CompiledStateGraph.__name__
-LeanStateGraph.__qualname__ = CompiledStateGraph.__qualname__
-LeanStateGraph.__module__ = CompiledStateGraph.__module__

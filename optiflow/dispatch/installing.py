@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
 
-__all__ = ["run_lean"]
+__all__ = ["queue_saves", "run_lean"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,33 @@ class _Lean:
                 # PregelNode.node is a cached property: what sits in the instance wins over the computation.
                 node.__dict__["node"] = sequence
         compiled.__class__ = LeanStateGraph
+
+
+@dataclass(frozen=True)
+class _Queueing:
+    """Makes a compiled graph queue its saves, which a lean one does anyway."""
+
+    def install(self, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+        from langgraph.graph.state import CompiledStateGraph
+
+        from optiflow.dispatch.saving import SavingStateGraph
+
+        if type(compiled) is CompiledStateGraph:
+            compiled.__class__ = SavingStateGraph
+
+
+def queue_saves(plan: GraphPlan) -> GraphPlan:
+    """Let the runs of a plan's graph give their saves to a saver that writes several at once.
+
+    Args:
+        plan: The plan, which is not changed.
+
+    Returns:
+        The plan with one more step after compiling, unless LangGraph is built another way than is known.
+    """
+    from optiflow.dispatch.internals import why_unknown
+
+    return plan if why_unknown() else plan.with_finisher(_Queueing())
 
 
 def run_lean(plan: GraphPlan, *, toggle: str, prefix: str = "") -> GraphPlan:

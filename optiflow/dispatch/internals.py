@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import linecache
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import cache
+from functools import cache, update_wrapper
 from importlib import import_module
 from importlib.resources import files
 from types import CodeType, FunctionType
 from typing import Any, TypeVar, cast
 
-__all__ = ["Originals", "digest", "known_digests", "names_used", "rebound", "why_unknown"]
+__all__ = ["Originals", "digest", "known_digests", "names_used", "rebound", "stands_in_for", "why_unknown"]
 
 CallableT = TypeVar("CallableT")
 
@@ -36,6 +36,28 @@ def rebound(function: CallableT, **names: Any) -> CallableT:
     same.__qualname__ = plain.__qualname__
     same.__doc__ = plain.__doc__
     return cast("CallableT", same)
+
+
+def stands_in_for(original: type[Any], methods: Sequence[str]) -> Callable[[type[Any]], Any]:
+    """Decorate a subclass whose instances are to be taken for the original's.
+
+    A drawing (``get_graph().to_json()``) and a repr show the class, and whoever inspects the methods sees their
+    parameters and documentation: nothing that LangGraph shows may change.
+
+    Args:
+        original: The class that it takes the place of.
+        methods: Names of the methods that it overrides.
+    """
+
+    def disguised(subclass: type[Any]) -> type[Any]:
+        for name in methods:
+            update_wrapper(getattr(subclass, name), getattr(original, name))
+        subclass.__name__ = original.__name__
+        subclass.__qualname__ = original.__qualname__
+        subclass.__module__ = original.__module__
+        return subclass
+
+    return disguised
 
 
 def names_used(*functions: Any) -> Iterator[tuple[Mapping[str, Any], list[str]]]:

@@ -20,9 +20,11 @@ class DurabilityOptions(Options):
     """Options of the ``durability`` toggle."""
 
     mode: Literal["same", "exit"] = "same"
-    """``same``: the whole history, written as LangGraph writes it. ``exit``: runs that did not ask for a durability
-    themselves write their checkpoints only when they end, fail or stop at an interrupt. Then the history lacks the
-    steps in between, and a process that is killed loses every step since the run began or was resumed."""
+    """``same``: the whole history, as LangGraph writes it. Saves that nobody waits for - those of runs that did not ask
+    for ``durability="sync"`` - are collected for up to 5 ms, and a kill may lose these. ``exit``: runs that did not ask
+    for a durability themselves write their checkpoints only when they end, fail or stop at an interrupt. Then the
+    history lacks the steps in between, and a process that is killed loses every step since the run began or was
+    resumed."""
 
     synchronous: Literal["normal", "full"] = "normal"
     """How a commit to SQLite waits for the disk, in a database with a write-ahead log. ``full``: as SQLite does.
@@ -45,14 +47,16 @@ class Durability(Optimization[DurabilityOptions]):
     def rewrite(self, plan: GraphPlan) -> GraphPlan:
         """Give the graph a saver that writes the same rows at less cost, where its own is one of LangGraph's."""
         from optiflow.checkpoints.swapping import optimize_checkpoints
+        from optiflow.dispatch.installing import queue_saves
 
-        return optimize_checkpoints(
+        optimized = optimize_checkpoints(
             plan,
             toggle=self.name,
             at_exit=self.options.mode == "exit",
             normal=self.options.synchronous == "normal",
             wal_pages=self.options.wal_pages,
         )
+        return queue_saves(optimized) if len(optimized.finishers) > len(plan.finishers) else optimized
 
     @contextmanager
     def activate(self) -> Iterator[Statistics]:

@@ -1,13 +1,20 @@
-"""A process that is killed in the middle of writing checkpoints; ``python killed.py FOLDER SYNC|ASYNC DURABILITY``.
+"""A process that is killed in the middle of writing checkpoints; ``python killed.py FOLDER KIND DURABILITY PHASE``.
 
-For each statement that a run sends to SQLite, a child of this process runs the graph in a file of its own and kills
-itself when that statement is about to be executed. ``N.started`` and ``N.returned`` tell how far it had come.
+A child of this process runs the graph in a file of its own and is killed, for each moment of a phase in turn:
+
+- ``statement``: when one of the statements that a run sends to SQLite is about to be executed,
+- ``commit``: in the middle of writing a transaction to the log, when that has a certain size,
+- ``copy``: in the middle of copying the log into the database.
+
+``N.started`` and ``N.returned`` tell how far it had come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -22,8 +29,15 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 import optiflow
+from optiflow.checkpoints.sqlite_savers import OptimizedAsyncSqliteSaver, OptimizedSqliteSaver
 
 STEPS = 2
+
+SMALLEST = 32_768
+"""Bytes of the index of the log, which is there before anything is written."""
+
+BYTES = 733
+"""From one size at which a process is killed to the next: no divisor of a page."""
 
 
 class Note:
@@ -65,51 +79,74 @@ def killer(at: int) -> Callable[[str], None]:
     return count
 
 
-def noting(put: Any, returned: Note) -> Any:
-    """A saver's ``put`` that tells when it returns."""
+def at_size(size: int) -> None:
+    """Have the process killed by the first write that makes a file larger, once that is as large."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    def noted(config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Any:
-        result = put(config, checkpoint, metadata, versions)
-        returned.add(metadata["step"])
-        return result
 
-    async def anoted(config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Any:
-        result = await put(config, checkpoint, metadata, versions)
-        returned.add(metadata["step"])
-        return result
+def note_commits(kind: type, returned: Note) -> None:
+    """Have a saver tell what is written, before anybody else hears of it."""
+    write: Any = kind._write  # type: ignore[attr-defined]
 
-    return anoted if asyncio.iscoroutinefunction(put) else noted
+    def tell(requests: Any) -> None:
+        for request in requests:
+            for _, statement, parameters in request.statements:
+                if "INTO checkpoints" in statement:
+                    returned.add(json.loads(parameters[-1])["step"])
+
+    def noted(self: Any, requests: Any) -> Any:
+        outcomes = write(self, requests)
+        tell(requests)
+        return outcomes
+
+    async def anoted(self: Any, requests: Any) -> Any:
+        outcomes = await write(self, requests)
+        tell(requests)
+        return outcomes
+
+    kind._write = anoted if asyncio.iscoroutinefunction(write) else noted  # type: ignore[attr-defined]
 
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
 
-def run_sync(file: Path, at: int, durability: Any) -> None:
+def run_sync(file: Path, at: int, durability: Any, phase: str) -> None:
     """Run with LangGraph's saver for threads, optimized."""
+    note_commits(OptimizedSqliteSaver, Note(file.with_suffix(".returned")))
     connection = sqlite3.connect(file, check_same_thread=False)
     saver = SqliteSaver(connection)
     saver.setup()
     compiled: Any = optiflow.compile(graph(Note(file.with_suffix(".started"))), "durability", checkpointer=saver)
-    ours = compiled.checkpointer
-    type(ours).put = staticmethod(noting(ours.put, Note(file.with_suffix(".returned"))))
-    connection.set_trace_callback(killer(at))
+    if phase == "statement":
+        connection.set_trace_callback(killer(at))
+    elif phase == "commit":
+        at_size(SMALLEST + at * BYTES)
     compiled.invoke({"messages": []}, CONFIG, durability=durability)
+    if phase == "copy":
+        at_size(at * BYTES)
+        connection.close()
 
 
-async def run_async(file: Path, at: int, durability: Any) -> None:
+async def run_async(file: Path, at: int, durability: Any, phase: str) -> None:
     """Run with LangGraph's saver for event loops, optimized."""
+    note_commits(OptimizedAsyncSqliteSaver, Note(file.with_suffix(".returned")))
     async with aiosqlite.connect(file) as connection:
         saver = AsyncSqliteSaver(connection)
         await saver.setup()
         compiled: Any = optiflow.compile(graph(Note(file.with_suffix(".started"))), "durability", checkpointer=saver)
-        ours = compiled.checkpointer
-        type(ours).aput = staticmethod(noting(ours.aput, Note(file.with_suffix(".returned"))))
-        await connection.set_trace_callback(killer(at))
+        if phase == "statement":
+            await connection.set_trace_callback(killer(at))
+        elif phase == "commit":
+            at_size(SMALLEST + at * BYTES)
         await compiled.ainvoke({"messages": []}, CONFIG, durability=durability)
+        if phase == "copy":
+            at_size(at * BYTES)
 
 
-def main(folder: Path, kind: str, durability: str) -> None:
-    """Kill a child at each statement in turn, until one comes to its end."""
+def main(folder: Path, kind: str, durability: str, phase: str) -> None:
+    """Kill a child at each moment in turn, until one comes to its end."""
     # What is imported when it is first used need not be imported by each child.
     with sqlite3.connect(":memory:", check_same_thread=False) as connection:
         optiflow.compile(graph(Note(folder / "first")), "durability", checkpointer=SqliteSaver(connection)).invoke(
@@ -122,15 +159,15 @@ def main(folder: Path, kind: str, durability: str) -> None:
         if not child:
             file = folder / f"{at}.sqlite"
             if kind == "async":
-                asyncio.run(run_async(file, at, durability))
+                asyncio.run(run_async(file, at, durability, phase))
             else:
-                run_sync(file, at, durability)
+                run_sync(file, at, durability, phase)
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGXFSZ):
             continue
         sys.exit(os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -21,14 +21,29 @@ def told(file: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "durability"),
-    [("sync", "sync"), ("sync", "async"), ("async", "sync"), ("async", "async"), ("async", "exit")],
+    ("kind", "durability", "phase", "moments"),
+    [
+        ("sync", "sync", "statement", 15),
+        ("sync", "async", "statement", 8),
+        ("async", "sync", "statement", 15),
+        ("async", "async", "statement", 8),
+        ("async", "exit", "statement", 5),
+        ("sync", "async", "commit", 15),
+        ("async", "sync", "commit", 15),
+        ("sync", "sync", "copy", 10),
+        ("async", "async", "copy", 10),
+    ],
 )
-def test_a_kill_at_any_statement_leaves_a_whole_history(kind: str, durability: str, tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_a_whole_history(
+    kind: str, durability: str, phase: str, moments: int, tmp_path: Path
+) -> None:
     """LangGraph's own saver reads a sound file: the first steps without a gap, and all that it had been told of."""
     killed = Path(__file__).parent / "killed.py"
     done = subprocess.run(
-        [sys.executable, str(killed), str(tmp_path), kind, durability], capture_output=True, text=True, check=False
+        [sys.executable, str(killed), str(tmp_path), kind, durability, phase],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     files = sorted(tmp_path.glob("*.sqlite"), key=lambda file: int(file.stem))
@@ -51,6 +66,9 @@ def test_a_kill_at_any_statement_leaves_a_whole_history(kind: str, durability: s
         if durability == "sync":
             # A step begins when the one before it is saved.
             assert written >= max(told(file.with_suffix(".started")), default=-1) - 1
+        if phase == "copy":
+            assert written == 2
         last = max(last, written)
     assert last == 2
-    assert len(files) > (5 if durability == "exit" else 15)
+    assert told(files[-1].with_suffix(".returned"))[-1] == 2
+    assert len(files) > moments

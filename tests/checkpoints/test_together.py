@@ -173,3 +173,72 @@ def test_a_request_of_another_loop_is_written_by_itself() -> None:
         asyncio.run(together.submit("bad"))
     other.run_until_complete(pending)
     other.close()
+
+
+def test_requests_that_may_wait_are_written_together_later() -> None:
+    """With the first that may not, when somebody flushes or reads, or when their time has come."""
+
+    async def run() -> list[list[str]]:
+        writer = AsyncWriter()
+        writer.groups.append([])
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        first = together.enqueue("first", 3600)
+        await asyncio.sleep(0)
+        assert first is not None
+        assert not first.done()
+        await together.submit("at once")
+        assert first.done()
+        flushed = [together.enqueue(name, 3600) for name in ("a", "b")]
+        together.flush()
+        await asyncio.gather(*filter(None, flushed))
+        together.enqueue("read", 3600)
+        await together.settle()
+        timed = together.enqueue("timed", 0.001)
+        assert timed is not None
+        await timed
+        return writer.groups[1:]
+
+    assert asyncio.run(run()) == [["first", "at once"], ["a", "b"], ["read"], ["timed"]]
+
+
+def test_what_may_wait_does_not_follow_a_write_at_once() -> None:
+    """It is given its time, though the writer comes back to find it."""
+
+    async def run() -> None:
+        writer = AsyncWriter()
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        first = asyncio.create_task(together.submit("first"))
+        while not writer.groups:
+            await asyncio.sleep(0)
+        later = together.enqueue("later", 3600)
+        assert later is not None
+        writer.released.set()
+        await first
+        while together._task is not None:
+            await asyncio.sleep(0)
+        assert not later.done()
+        await together.settle()
+        assert writer.groups == [["first"], ["later"]]
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_was_closed_holds_nobody_up() -> None:
+    """What waited in it is gone with it."""
+
+    async def left() -> AsyncTogether[str]:
+        writer = AsyncWriter()
+        writer.groups.append([])
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        together.enqueue("gone", 3600)
+        return together
+
+    together = asyncio.run(left())
+
+    async def another() -> None:
+        together.flush()
+        await together.settle()
+        await together.submit("mine")
+
+    asyncio.run(another())
+    assert together._write.__self__.groups == [[], ["mine"]]  # type: ignore[attr-defined]

@@ -1,0 +1,196 @@
+"""What a run saves, in the order in which it saves it, written together.
+
+LangGraph gives every save a thread, in which it waits for the one before, and, while nodes compute, for its turn in
+the interpreter at each statement. Here saves that nobody waits for are written together when the interpreter would
+have given the first of them its turn, when they are too many, or when the run ends. The savers say how;
+`optiflow.dispatch.executors` adds what a run gives to them.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from sys import getswitchinterval
+from typing import Any
+
+from optiflow.checkpoints.statements import Chain, Request
+from optiflow.checkpoints.together import AsyncTogether, Outcome
+
+__all__ = ["AsyncBatchSaver", "Backlog", "BatchSaver"]
+
+LONGEST = 8
+"""Checkpoints that may wait: whoever adds the last of them writes them all, so that memory and loss are bounded."""
+
+
+class _Encoding(ABC):
+    """What both kinds of savers can do for a run."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _encode_put(
+        self, config: Any, checkpoint: Any, metadata: Any, versions: Any, chain: Any
+    ) -> tuple[Any, Request]:
+        """Encode a checkpoint; return what ``put`` returns and what it would write."""
+
+    @abstractmethod
+    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """Encode what ``put_writes`` would write."""
+
+    def encode_put(self, chain: Chain, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Request:
+        """Encode what ``put`` would write, as the next checkpoint of a run.
+
+        What cannot be encoded fails in its turn: the checkpoints before it are written, those after it are not.
+        """
+        try:
+            return self._encode_put(config, checkpoint, metadata, versions, chain)[1]
+        except Exception as error:  # noqa: BLE001 - raised when the run ends, as from LangGraph's thread
+            return Request([], False, None, chain, error)
+
+
+class BatchSaver(_Encoding):
+    """A saver for threads that can write several saves at once; to be mixed into one of LangGraph's."""
+
+    __slots__ = ()
+
+    backlog: Backlog
+    """What is to be written; whoever reads writes it first."""
+
+    @abstractmethod
+    def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Write requests in their order; return how each ended."""
+
+    def get_tuple(self, config: Any) -> Any:
+        """Read."""
+        self.backlog.write()
+        return super().get_tuple(config)  # type: ignore[misc]
+
+    def list(self, config: Any, **given: Any) -> Any:
+        """Read all."""
+        self.backlog.write()
+        return super().list(config, **given)  # type: ignore[misc]
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete."""
+        self.backlog.write()
+        super().delete_thread(thread_id)  # type: ignore[misc]
+
+
+class AsyncBatchSaver(_Encoding):
+    """A saver for tasks that can write several saves at once; to be mixed into one of LangGraph's."""
+
+    __slots__ = ()
+
+    together: AsyncTogether[Request]
+    """What is to be written; whoever reads has it written first."""
+
+    def can_enqueue(self) -> bool:
+        """Whether requests can be written."""
+        return True
+
+    async def aget_tuple(self, config: Any) -> Any:
+        """Read."""
+        await self.together.settle()
+        return await super().aget_tuple(config)  # type: ignore[misc]
+
+    async def alist(self, config: Any, **given: Any) -> AsyncIterator[Any]:
+        """Read all."""
+        await self.together.settle()
+        async for each in super().alist(config, **given):  # type: ignore[misc]
+            yield each
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete."""
+        await self.together.settle()
+        await super().adelete_thread(thread_id)  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class _Save:
+    """Something to be written."""
+
+    encode: Callable[[], Request]
+    future: Future[None] = field(default_factory=Future)
+
+
+class Backlog:
+    """What runs in threads have saved and nobody has written yet."""
+
+    def __init__(self, saver: BatchSaver) -> None:
+        """Set up.
+
+        Args:
+            saver: What writes.
+        """
+        self._saver = saver
+        self._saves: list[_Save] = []
+        self._checkpoints = 0
+        self._changed = threading.Condition()
+        # Encoding may call what it likes, and that may read.
+        self._writing = threading.RLock()
+        self._running = self._added = False
+
+    def add(self, encode: Callable[..., Request], *args: Any, is_checkpoint: bool, now: bool = False) -> Future[None]:
+        """Have something written.
+
+        Args:
+            encode: What encodes it, in the context of the caller.
+            *args: Its arguments.
+            is_checkpoint: Whether it is one of the checkpoints that may be too many.
+            now: Whether the caller will wait for it.
+
+        Returns:
+            What ends when it is written.
+        """
+        save = _Save(partial(copy_context().run, encode, *args))
+        with self._changed:
+            self._saves.append(save)
+            self._checkpoints += is_checkpoint
+            now = now or self._checkpoints >= LONGEST
+            self._added = True
+            start = not now and not self._running
+            self._running = self._running or start
+        if start:
+            threading.Thread(target=self._run, name="checkpoints").start()
+        if now:
+            self.write()
+        return save.future
+
+    def write(self) -> None:
+        """Write whatever waits."""
+        with self._writing:
+            with self._changed:
+                saves, self._saves, self._checkpoints = self._saves, [], 0
+            encoded: list[tuple[_Save, Request]] = []
+            for save in saves:
+                try:
+                    encoded.append((save, save.encode()))
+                except BaseException as error:  # noqa: BLE001 - its caller's, as from LangGraph's thread
+                    save.future.set_exception(error)
+            if not encoded:
+                return
+            try:
+                outcomes = self._saver.write_all([request for _, request in encoded])
+            except BaseException as error:  # noqa: BLE001 - handed to all that wait
+                outcomes = [error] * len(encoded)
+            for (save, request), outcome in zip(encoded, outcomes, strict=True):
+                if request.ended(outcome) is None:
+                    save.future.set_result(None)
+                else:
+                    save.future.set_exception(outcome)
+
+    def _run(self) -> None:
+        """Write what waits from time to time, as long as something comes."""
+        while True:
+            with self._changed:
+                self._changed.wait(getswitchinterval())
+                if not self._added:
+                    self._running = False
+                    return
+                self._added = False
+            self.write()
