@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
-from contextvars import copy_context
-from dataclasses import dataclass, field
-from functools import partial
 from sys import getswitchinterval
 from typing import Any
 
@@ -39,11 +36,11 @@ class _Encoding(ABC):
         """Encode a checkpoint; return what ``put`` returns and what it would write."""
 
     @abstractmethod
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         """Encode what ``put_writes`` would write."""
 
-    def encode_put(self, chain: Chain, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Request:
-        """Encode what ``put`` would write, as the next checkpoint of a run.
+    def next_put(self, chain: Chain, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Request:
+        """What ``put`` would write, as the next checkpoint of a run.
 
         What cannot be encoded fails in its turn: the checkpoints before it are written, those after it are not.
         """
@@ -51,6 +48,13 @@ class _Encoding(ABC):
             return self._encode_put(config, checkpoint, metadata, versions, chain)[1]
         except Exception as error:  # noqa: BLE001 - raised when the run ends, as from LangGraph's thread
             return Request([], False, None, chain, error)
+
+    def next_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        """What ``put_writes`` would write; what cannot be encoded fails in its turn."""
+        try:
+            return self._encode_writes(config, writes, task_id, task_path)
+        except Exception as error:  # noqa: BLE001 - raised when the run ends, as from LangGraph's thread
+            return Request([], False, None, None, error)
 
 
 class BatchSaver(_Encoding):
@@ -110,14 +114,6 @@ class AsyncBatchSaver(_Encoding):
         await super().adelete_thread(thread_id)  # type: ignore[misc]
 
 
-@dataclass(frozen=True, slots=True)
-class _Save:
-    """Something to be written."""
-
-    encode: Callable[[], Request]
-    future: Future[None] = field(default_factory=Future)
-
-
 class Backlog:
     """What runs in threads have saved and nobody has written yet."""
 
@@ -128,28 +124,26 @@ class Backlog:
             saver: What writes.
         """
         self._saver = saver
-        self._saves: list[_Save] = []
+        self._saves: list[tuple[Request, Future[None]]] = []
         self._checkpoints = 0
         self._changed = threading.Condition()
-        # Encoding may call what it likes, and that may read.
-        self._writing = threading.RLock()
+        self._writing = threading.Lock()
         self._running = self._added = False
 
-    def add(self, encode: Callable[..., Request], *args: Any, is_checkpoint: bool, now: bool = False) -> Future[None]:
+    def add(self, request: Request, *, is_checkpoint: bool, now: bool = False) -> Future[None]:
         """Have something written.
 
         Args:
-            encode: What encodes it, in the context of the caller.
-            *args: Its arguments.
+            request: What to write; encoded already, for what a state holds may change while this waits.
             is_checkpoint: Whether it is one of the checkpoints that may be too many.
             now: Whether the caller will wait for it.
 
         Returns:
             What ends when it is written.
         """
-        save = _Save(partial(copy_context().run, encode, *args))
+        future: Future[None] = Future()
         with self._changed:
-            self._saves.append(save)
+            self._saves.append((request, future))
             self._checkpoints += is_checkpoint
             now = now or self._checkpoints >= LONGEST
             self._added = True
@@ -159,30 +153,24 @@ class Backlog:
             threading.Thread(target=self._run, name="checkpoints").start()
         if now:
             self.write()
-        return save.future
+        return future
 
     def write(self) -> None:
         """Write whatever waits."""
         with self._writing:
             with self._changed:
                 saves, self._saves, self._checkpoints = self._saves, [], 0
-            encoded: list[tuple[_Save, Request]] = []
-            for save in saves:
-                try:
-                    encoded.append((save, save.encode()))
-                except BaseException as error:  # noqa: BLE001 - its caller's, as from LangGraph's thread
-                    save.future.set_exception(error)
-            if not encoded:
+            if not saves:
                 return
             try:
-                outcomes = self._saver.write_all([request for _, request in encoded])
+                outcomes = self._saver.write_all([request for request, _ in saves])
             except BaseException as error:  # noqa: BLE001 - handed to all that wait
-                outcomes = [error] * len(encoded)
-            for (save, request), outcome in zip(encoded, outcomes, strict=True):
+                outcomes = [error] * len(saves)
+            for (request, future), outcome in zip(saves, outcomes, strict=True):
                 if request.ended(outcome) is None:
-                    save.future.set_result(None)
+                    future.set_result(None)
                 else:
-                    save.future.set_exception(outcome)
+                    future.set_exception(outcome)
 
     def _run(self) -> None:
         """Write what waits from time to time, as long as something comes."""

@@ -42,10 +42,9 @@ class OptimizedPostgresSaver(BatchSaver, PostgresSaver):
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        self._together.submit(self.encode_writes(config, writes, task_id, task_path))
+        self._together.submit(self._encode_writes(config, writes, task_id, task_path))
 
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
-        """Encode the pending writes of a task."""
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         return encode_writes(self, PostgresSaver, config, writes, task_id, task_path)
 
     def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -95,10 +94,9 @@ class OptimizedAsyncPostgresSaver(AsyncBatchSaver, AsyncPostgresSaver):
 
     async def aput_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        await self.together.submit(self.encode_writes(config, writes, task_id, task_path))
+        await self.together.submit(self._encode_writes(config, writes, task_id, task_path))
 
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
-        """Encode the pending writes of a task."""
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         return encode_writes(self, PostgresSaver, config, writes, task_id, task_path)
 
     def _encode_put(self, *given: Any) -> tuple[Any, Request]:

@@ -41,10 +41,9 @@ class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        self._together.submit(self.encode_writes(config, writes, task_id, task_path))
+        self._together.submit(self._encode_writes(config, writes, task_id, task_path))
 
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
-        """Encode the pending writes of a task."""
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         return encode_writes(self, SqliteSaver, config, writes, task_id, task_path)
 
     def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -82,10 +81,9 @@ class OptimizedAsyncSqliteSaver(AsyncBatchSaver, AsyncSqliteSaver):
         """Save the pending writes of a task."""
         if not self.is_setup:
             await self.setup()
-        await self.together.submit(self.encode_writes(config, writes, task_id, task_path))
+        await self.together.submit(self._encode_writes(config, writes, task_id, task_path))
 
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
-        """Encode the pending writes of a task."""
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         return encode_writes(self, SqliteSaver, config, writes, task_id, task_path)
 
     def can_enqueue(self) -> bool:

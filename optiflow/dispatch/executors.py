@@ -40,6 +40,12 @@ WORTH_A_THREAD_S = 0.0002
 threads, as LangGraph gives them. The way there and back takes about half as long."""
 
 
+ENCODED_IN_A_THREAD_S = 0.002
+"""A state that takes this long to encode, in seconds, is better encoded while the next node runs: from then on a run's
+saves have threads, as LangGraph gives them. Any other is encoded at once, so that a node that changes it in place
+changes no checkpoint."""
+
+
 class Executor(BackgroundExecutor):
     """The executor of a sync run."""
 
@@ -95,17 +101,18 @@ class Executor(BackgroundExecutor):
     def _queued(
         self, saver: BatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
     ) -> concurrent.futures.Future[None] | None:
-        """What ends when a save is written; None where it has to wait for what is not written in the same way."""
+        """What ends when a save is written; None where it is LangGraph's affair."""
         self._saver = saver
-        if fn.__name__ == "put_writes":
-            future = saver.backlog.add(saver.encode_writes, *args, is_checkpoint=False)
-        else:
-            previous, writes, *given = args
-            if writes or not _follows(previous, self._last):
-                self._write()
-                return None
-            now = fn.__self__.durability == "sync"  # type: ignore[attr-defined]
-            future = saver.backlog.add(saver.encode_put, self._chain, *given, is_checkpoint=True, now=now)
+        is_checkpoint = fn.__name__ != "put_writes"
+        if self._slow or (is_checkpoint and (args[1] or not _follows(args[0], self._last))):
+            self._write()
+            return None
+        started = perf_counter()
+        request = _encoded(saver, self._chain, args, is_checkpoint=is_checkpoint)
+        self._slow = perf_counter() - started > ENCODED_IN_A_THREAD_S
+        now = is_checkpoint and fn.__self__.durability == "sync"  # type: ignore[attr-defined]
+        future = saver.backlog.add(request, is_checkpoint=is_checkpoint, now=now)
+        if is_checkpoint:
             self._last = future
         self.tasks[future] = (False, True)
         future.add_done_callback(self.done)
@@ -170,21 +177,12 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         ):
             saver.together.flush()
             return None
-        future: asyncio.Future[None] | None
-        try:
-            if is_checkpoint:
-                request = copy_context().run(saver.encode_put, self._chain, *args[2:])
-            else:
-                request = copy_context().run(saver.encode_writes, *args)
-        except Exception as error:  # noqa: BLE001 - raised when the run ends, as from a task
-            future = self.loop.create_future()
-            future.set_exception(error)
-        else:
-            future = saver.together.enqueue(request, 0 if request.full else getswitchinterval())
-            if future is None:
-                return None
-            self._waiting += 1
-            future.add_done_callback(partial(self._written, request))
+        request = _encoded(saver, self._chain, args, is_checkpoint=is_checkpoint)
+        future = saver.together.enqueue(request, 0 if request.full else getswitchinterval())
+        if future is None:
+            return None
+        self._waiting += 1
+        future.add_done_callback(partial(self._written, request))
         if is_checkpoint:
             self._last = future
         self.tasks[future] = (False, True)
@@ -203,6 +201,16 @@ def _saver(fn: Callable[..., Any], kind: type[SaverT]) -> SaverT | None:
         saver = owner.checkpointer if fn.__name__ == "_checkpointer_put_after_previous" else None
         return saver if isinstance(saver, kind) else None
     return owner if isinstance(owner, kind) and fn.__name__ in ("put_writes", "aput_writes") else None
+
+
+def _encoded(
+    saver: BatchSaver | AsyncBatchSaver, chain: Chain, args: tuple[Any, ...], *, is_checkpoint: bool
+) -> Request:
+    """What a save will write, as its state is now."""
+    if is_checkpoint:
+        _previous, _writes, *given = args
+        return copy_context().run(saver.next_put, chain, *given)
+    return copy_context().run(saver.next_writes, *args)
 
 
 def _follows(previous: Any, last: Any) -> bool:

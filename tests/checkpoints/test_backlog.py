@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ import pytest
 from optiflow.checkpoints.backlog import LONGEST, Backlog, BatchSaver
 from optiflow.checkpoints.statements import Chain, Request
 from optiflow.checkpoints.together import Outcome
-
-who: ContextVar[str] = ContextVar("who", default="nobody")
 
 
 class Noting(BatchSaver):
@@ -24,24 +21,21 @@ class Noting(BatchSaver):
         self.groups: list[list[str]] = []
         self.may = threading.Event()
         self.threads: set[int] = set()
-        self.contexts: set[str] = set()
 
     def _encode_put(self, config: Any, checkpoint: Any, metadata: Any, versions: Any, chain: Any) -> Any:
         if checkpoint == "odd":
             raise TypeError(checkpoint)
-        return None, Request([(who.get(), checkpoint, None)], False, None, chain)
+        return None, Request([("execute", checkpoint, None)], False, None, chain)
 
-    def encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
-        """Encode a name."""
-        return Request([(who.get(), writes, None)], False, None)
+    def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
+        return Request([("execute", writes, None)], False, None)
 
     def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Note who wrote what."""
         assert self.may.wait(10)
         self.threads.add(threading.get_ident())
-        self.contexts |= {request.statements[0][0] for request in requests}
-        names = [request.statements[0][1] for request in requests]
-        self.groups.append(names)
+        names = [request.statements[0][1] if request.statements else "" for request in requests]
+        self.groups.append([name for name, request in zip(names, requests, strict=True) if not request.refused])
         if "fatal" in names:
             raise OSError("all of it")
         return [
@@ -52,7 +46,12 @@ class Noting(BatchSaver):
 
 def put(queue: Backlog, saver: Noting, chain: Chain, name: str, *, now: bool = False) -> Future[None]:
     """Save a checkpoint of a name."""
-    return queue.add(saver.encode_put, chain, {}, name, {}, {}, is_checkpoint=True, now=now)
+    return queue.add(saver.next_put(chain, {}, name, {}, {}), is_checkpoint=True, now=now)
+
+
+def put_writes(queue: Backlog, saver: Noting) -> Future[None]:
+    """Save writes."""
+    return queue.add(saver.next_writes({}, "writes", "task"), is_checkpoint=False)
 
 
 @pytest.fixture
@@ -62,20 +61,17 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_nobody_waits_for_is_written_together() -> None:
-    """In its order and context, by a thread of its own, when the interpreter would have given it a turn."""
+    """In its order, by a thread of its own, when the interpreter would have given it a turn."""
     saver, chain = Noting(), Chain()
     queue = Backlog(saver)
-    token = who.set("me")
     futures = [
         put(queue, saver, chain, "first"),
-        queue.add(saver.encode_writes, {}, "writes", "task", is_checkpoint=False),
+        put_writes(queue, saver),
         put(queue, saver, chain, "second"),
     ]
-    who.reset(token)
     saver.may.set()
     assert [future.result(10) for future in futures] == [None] * 3
     assert [name for group in saver.groups for name in group] == ["first", "writes", "second"]
-    assert saver.contexts == {"me"}
     assert threading.get_ident() not in saver.threads
 
 
@@ -88,7 +84,7 @@ def test_no_checkpoint_is_written_after_one_that_was_not(name: str, never: None)
     futures = [put(queue, saver, chain, name), put(queue, saver, chain, "later")]
     queue.write()
     futures.append(put(queue, saver, chain, "late"))
-    writes = queue.add(saver.encode_writes, {}, "writes", "task", is_checkpoint=False)
+    writes = put_writes(queue, saver)
     queue.write()
     failures = [future.exception(10) for future in futures]
     assert failures[0] is failures[1] is failures[2] is not None

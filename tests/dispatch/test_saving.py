@@ -22,7 +22,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import Send
 
 import optiflow
-from optiflow.dispatch import internals
+from optiflow.dispatch import executors, internals
 from optiflow.dispatch.graph import LeanStateGraph
 from optiflow.dispatch.saving import SavingStateGraph
 
@@ -155,3 +155,22 @@ def test_a_loop_that_somebody_replaced_is_used(monkeypatch: pytest.MonkeyPatch) 
     with closing(connection):
         graph.invoke({}, CONFIG)
     assert len(seen) >= 20
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("opt", ["durability", {"durability": {}, "dispatch": {}}], ids=["alone", "with dispatch"])
+def test_a_node_that_changes_its_input_changes_no_checkpoint(opt: Any, asynchronous: bool, tmp_path: Path) -> None:
+    """A state is encoded as it was saved, however long it waits to be written."""
+    builder: StateGraph[Any] = StateGraph(State)
+    builder.add_node("one", lambda state: {"values": [1]})
+    builder.add_node("two", lambda state: state["values"].append(2))
+    builder.add_edge(START, "one").add_edge("one", "two")
+    _, history = run(tmp_path / "db", builder, opt, asynchronous, "async")
+    assert [values.get("values", []) for values, following, _ in history if following == ("two",)] == [[1]]
+
+
+def test_a_state_that_is_slow_to_encode_has_a_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in LangGraph; the history is the same."""
+    expected = run(tmp_path / "plain", fan(), "none", False, "async")
+    monkeypatch.setattr(executors, "ENCODED_IN_A_THREAD_S", 0.0)
+    assert run(tmp_path / "ours", fan(), "durability", False, "async") == expected
