@@ -95,7 +95,7 @@ MESSAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", [*PLAIN, *MESSAGES], ids=repr)
+@pytest.mark.parametrize("value", [*PLAIN, *MESSAGES], ids=lambda value: type(value).__name__)
 def test_a_value_comes_back_as_it_was(value: Any) -> None:
     """Of the same class, equal, and printed the same."""
     back = CODEC.decode(CODEC.encode(value))
