@@ -39,9 +39,9 @@ class Noting(BatchSaver):
         """Note who wrote what."""
         assert self.may.wait(10)
         self.threads.add(threading.get_ident())
-        self.contexts |= {request.statements[0][0] for request in requests}
-        names = [request.statements[0][1] for request in requests]
-        self.groups.append(names)
+        self.contexts |= {request.statements[0][0] for request in requests if request.statements}
+        names = [request.statements[0][1] if request.statements else "" for request in requests]
+        self.groups.append([request.statements[0][1] for request in requests if not request.refused])
         if "fatal" in names:
             raise OSError("all of it")
         return [
