@@ -36,7 +36,7 @@ def test_a_full_disk(kind: str, tmp_path: Path) -> None:
         failure, steps, messages = done.stdout.splitlines()
         failures.append(failure)
         assert json.loads(steps) == list(range(-1, len(json.loads(steps)) - 1))
-        assert len(json.loads(steps)) > 3
+        assert len(json.loads(steps)) > 1
         assert messages == "40"
     assert failures == [failures[0]] * 3
 
