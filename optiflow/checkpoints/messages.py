@@ -2,7 +2,7 @@
 
 A conversation is encoded whole for each checkpoint, and all but its last messages were in the checkpoint before. A
 message's bytes are used again where everything that they depend on is as it was: its class, and all that it holds,
-compared byte by byte, so that a message that was changed in place is noticed.
+compared by value, so that a message that was changed in place is noticed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import marshal
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 from langchain_core import messages as _messages
@@ -36,8 +35,6 @@ _VERSION = 2
 _LIST_HEADER = 5
 """Bytes with which marshal introduces a list: its kind and its length."""
 
-_held: Callable[[Any], Any] = attrgetter("__dict__", "__pydantic_extra__")
-
 _MAX_CONVERSATIONS = 256
 _MAX_BYTES = 64_000_000
 
@@ -50,8 +47,10 @@ class _Conversation:
     """The messages of one channel in its last checkpoint."""
 
     classes: list[type]
+    texts: list[Any]
+    """Their contents, where these are texts: one that is the same object need not be looked at."""
     held: bytes
-    """What the messages hold, one after another behind a header; where one ends can be told from its own bytes."""
+    """What else they hold, one after another behind a header; where one ends can be told from its own bytes."""
     encoded: list[bytes]
     """The bytes that each is encoded to."""
     size: int
@@ -86,8 +85,9 @@ class EncodedMessages:
         with self._lock:
             before = self._conversations.get(key, _NONE)
         try:
-            held = _contents(messages)
-            same = _common(before, classes, messages, held)
+            texts, rests = _taken_apart(messages)
+            held = marshal.dumps(rests, _VERSION)
+            same = _common(before, classes, texts, rests, held)
         except (ValueError, AttributeError):
             return None
         fresh = [_encoded(each, serde) for each in messages[same:]]
@@ -97,8 +97,9 @@ class EncodedMessages:
         known = before.encoded[:same]
         reused = sum(map(len, known))
         if added or same < len(before.classes):
+            # The texts are those of the messages: whoever keeps these keeps them.
             size = len(held) + reused + sum(map(len, added))
-            self._keep(key, _Conversation(classes, held, known + added, size))
+            self._keep(key, _Conversation(classes, texts, held, known + added, size))
         return [list_header(len(messages)), *known, *added], reused
 
     def _keep(self, key: Hashable, conversation: _Conversation) -> None:
@@ -179,29 +180,52 @@ def encodes_plainly(serde: object) -> bool:
     return type(serde) is JsonPlusSerializer and not serde.pickle_fallback and "dumps_typed" not in vars(serde)
 
 
-_NONE = _Conversation([], bytes(_LIST_HEADER), [], 0)
+_NONE = _Conversation([], [], bytes(_LIST_HEADER), [], 0)
 
 
-def _contents(messages: list[Any]) -> bytes:
-    """What messages hold: the bytes are equal only for equal contents and types, in the same order.
+def _taken_apart(messages: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The texts of messages, and all else that they hold.
+
+    Raises:
+        AttributeError: Something is no message as pydantic makes it.
+    """
+    texts: list[Any] = []
+    rests: list[Any] = []
+    for message in messages:
+        fields = message.__dict__
+        text = fields.get("content")
+        if type(text) is str:
+            fields = {**fields, "content": None}
+        else:
+            text = None
+        texts.append(text)
+        rests.append((fields, message.__pydantic_extra__))
+    return texts, rests
+
+
+def _common(before: _Conversation, classes: list[type], texts: list[Any], rests: list[Any], held: bytes) -> int:
+    """How many messages from the first on are as they were.
+
+    Bytes are equal only for equal contents and types, in the same order.
 
     Raises:
         ValueError: A message holds more than plain builtins.
     """
-    return marshal.dumps(list(map(_held, messages)), _VERSION)
-
-
-def _common(before: _Conversation, classes: list[type], messages: list[Any], held: bytes) -> int:
-    """How many messages from the first on are as they were."""
     high = min(len(classes), len(before.classes))
-    if before.classes[:high] == classes[:high] and (
-        _begins(held, before.held) if high == len(before.classes) else _begins(before.held, held)
+    if (
+        before.classes[:high] == classes[:high]
+        and before.texts[:high] == texts[:high]
+        and (_begins(held, before.held) if high == len(before.classes) else _begins(before.held, held))
     ):
         return high
     start = _LIST_HEADER
     for number in range(high):
-        part = _contents(messages[number : number + 1])[_LIST_HEADER:]
-        if before.classes[number] is not classes[number] or not before.held.startswith(part, start):
+        part = marshal.dumps(rests[number], _VERSION)
+        if (
+            before.classes[number] is not classes[number]
+            or before.texts[number] != texts[number]
+            or not before.held.startswith(part, start)
+        ):
             return number
         start += len(part)
     return high
