@@ -128,7 +128,24 @@ class Backlog:
         self._checkpoints = 0
         self._changed = threading.Condition()
         self._writing = threading.Lock()
-        self._running = self._added = False
+        self._runs = 0
+        self._thread: threading.Thread | None = None
+
+    def enter(self) -> None:
+        """A run begins to use this."""
+        with self._changed:
+            self._runs += 1
+
+    def leave(self) -> None:
+        """A run ends: all is written, and no thread outlives the last."""
+        self.write()
+        with self._changed:
+            self._runs -= 1
+            if self._runs or self._thread is None:
+                return
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        thread.join()
 
     def add(self, request: Request, *, is_checkpoint: bool, now: bool = False) -> Future[None]:
         """Have something written.
@@ -146,11 +163,11 @@ class Backlog:
             self._saves.append((request, future))
             self._checkpoints += is_checkpoint
             now = now or self._checkpoints >= LONGEST
-            self._added = True
-            start = not now and not self._running
-            self._running = self._running or start
-        if start:
-            threading.Thread(target=self._run, name="checkpoints").start()
+            if not now and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="checkpoints")
+                self._thread.start()
+            elif len(self._saves) == 1:
+                self._changed.notify_all()
         if now:
             self.write()
         return future
@@ -173,12 +190,14 @@ class Backlog:
                     future.set_exception(outcome)
 
     def _run(self) -> None:
-        """Write what waits from time to time, as long as something comes."""
+        """Write what waits, once it has had company for a while."""
+
+        def over() -> bool:
+            return self._thread is not threading.current_thread()
+
         while True:
             with self._changed:
-                self._changed.wait(getswitchinterval())
-                if not self._added:
-                    self._running = False
+                self._changed.wait_for(lambda: self._saves or over())
+                if self._changed.wait_for(over, getswitchinterval()):
                     return
-                self._added = False
             self.write()

@@ -92,7 +92,8 @@ class Executor(BackgroundExecutor):
             return super().__exit__(*exception)
         finally:
             # Tasks that ended just now have saved how.
-            self._write()
+            if self._saver is not None:
+                self._saver.backlog.leave()
 
     def _write(self) -> None:
         if self._saver is not None:
@@ -102,7 +103,9 @@ class Executor(BackgroundExecutor):
         self, saver: BatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
     ) -> concurrent.futures.Future[None] | None:
         """What ends when a save is written; None where it is LangGraph's affair."""
-        self._saver = saver
+        if self._saver is None:
+            self._saver = saver
+            saver.backlog.enter()
         is_checkpoint = fn.__name__ != "put_writes"
         if self._slow or (is_checkpoint and (args[1] or not _follows(args[0], self._last))):
             self._write()

@@ -64,6 +64,7 @@ def test_what_nobody_waits_for_is_written_together() -> None:
     """In its order, by a thread of its own, when the interpreter would have given it a turn."""
     saver, chain = Noting(), Chain()
     queue = Backlog(saver)
+    queue.enter()
     futures = [
         put(queue, saver, chain, "first"),
         put_writes(queue, saver),
@@ -73,6 +74,28 @@ def test_what_nobody_waits_for_is_written_together() -> None:
     assert [future.result(10) for future in futures] == [None] * 3
     assert [name for group in saver.groups for name in group] == ["first", "writes", "second"]
     assert threading.get_ident() not in saver.threads
+    queue.leave()
+
+
+def test_no_thread_outlives_the_last_run() -> None:
+    """It waits with the runs that use it, writes what is left, and is gone."""
+    saver, chain = Noting(), Chain()
+    saver.may.set()
+    queue = Backlog(saver)
+    queue.enter()
+    put(queue, saver, chain, "first").result(10)
+    queue.enter()
+    queue.leave()
+    assert [each.name for each in threading.enumerate()].count("checkpoints") == 1
+    second = put(queue, saver, chain, "second")
+    queue.leave()
+    assert second.done()
+    assert "checkpoints" not in [each.name for each in threading.enumerate()]
+    queue.enter()
+    put(queue, saver, chain, "third").result(10)
+    queue.leave()
+    assert saver.groups[-1] == ["third"]
+    assert "checkpoints" not in [each.name for each in threading.enumerate()]
 
 
 @pytest.mark.parametrize("name", ["bad", "odd", "fatal"])
