@@ -88,15 +88,13 @@ def fresh_clients(server: TlsServer, repetitions: int) -> list[Figure]:
     return figures
 
 
-def cold_start(server: TlsServer, folder: Path, repetitions: int) -> list[Figure]:
+def cold_start(server: TlsServer, repetitions: int) -> list[Figure]:
     """A fresh process: from its own start, from compiling, and from the run's start, to the first request."""
     names = {"compiled": "the run's start", "begun": "compiling", "launched": "the process's start"}
     seconds: dict[str, dict[str, list[float]]] = {arm: {since: [] for since in names} for arm in ("plain", "clients")}
     app = Path(__file__).with_name("cold_app.py")
-    bytecode = tempfile.mkdtemp(dir=folder)
-    # What is installed has its bytecode; the unmeasured round makes it here, also where Python is told to write none.
+    # What is installed has its bytecode: the unmeasured round may write what is missing.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = bytecode
 
     def start(arm: str) -> None:
         server.requests.clear()
@@ -127,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         certificates = make_certificates(Path(folder))
         os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = str(certificates.bundle)
         with serve(certificates) as server:
-            figures = fresh_clients(server, options.repetitions) + cold_start(server, Path(folder), options.repetitions)
+            figures = fresh_clients(server, options.repetitions) + cold_start(server, options.repetitions)
     publish(figures, options)
 
 
