@@ -129,7 +129,8 @@ def test_a_revision_whose_store_is_of_another_version(
     # A record of that time knows nothing of what was added since.
     record = record.replace(',"start_rss_mb":90.0', "")
     assert "start_rss_mb" not in record
-    files = {"record.json": record, "schema.sql": _FIRST_SCHEMA, "optiflow/__main__.py": _STAND_IN.format(version=1)}
+    files = {"record.json": record, "schema.sql": _FIRST_SCHEMA, "optiflow/__init__.py": ""}
+    files["optiflow/__main__.py"] = _STAND_IN.format(version=1)
     _commit(repository, "old", files)
     _commit(repository, "new", {"optiflow/__main__.py": _STAND_IN.format(version=version), "note": "other"})
     code, out, err = optiflow("compare", "old", "new", "--blocks", "2")
