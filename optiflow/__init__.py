@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optiflow.errors import (
+    BaselineFailedError,
     ConfigurationError,
     GraphReferenceError,
     IncompatibleTogglesError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
 
 __all__ = [
+    "BaselineFailedError",
     "ConfigurationError",
     "Decision",
     "Effects",
