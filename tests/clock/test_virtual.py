@@ -87,13 +87,13 @@ def sync_node(clock: VirtualClock, seconds: float) -> Callable[[str], Callable[.
 
 class TestLangGraph:
     def test_a_chain_of_195_seconds(self):
-        """20 nodes that sleep 9.75 s each take 195 virtual seconds and not a tenth of that of the process's."""
+        """20 nodes that sleep 9.75 s each take 195 virtual seconds and next to none of the process's."""
         clock = VirtualClock()
         graph = graph_of(CHAIN, async_node(clock, 9.75))
         cpu = time.process_time()
         with taking(clock, 195):
             clock.run(graph.ainvoke({"done": []}))
-        assert time.process_time() - cpu < 19.5
+        assert time.process_time() - cpu < 1
 
     def test_sync_nodes_under_invoke(self):
         """A chain of sync nodes runs on the caller's thread, a fan-out on LangGraph's pool."""
