@@ -39,6 +39,10 @@ def install(site: Path, description: str = "", classifiers: str = "Typing :: Typ
     (folder / "METADATA").write_text(METADATA.format(description=description, classifiers=lines), encoding="utf-8")
     for name, text in files.items():
         (folder / "licenses" / name).write_text(text, encoding="utf-8")
+    # Newer libraries count only files that are there.
+    (site / "odd").mkdir()
+    for name in ("py.typed", "a.pyc"):
+        (site / "odd" / name).touch()
     record = [f"{folder.name}/licenses/{name},," for name in files]
     (folder / "RECORD").write_text("\n".join([f"{folder.name}/METADATA,,", "odd/py.typed,,", "odd/a.pyc,,", *record]))
     return folder
