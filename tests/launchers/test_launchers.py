@@ -57,9 +57,11 @@ def test_a_ray_cluster_whose_worker_is_killed(tmp_path: Path, postgres_url: str)
     ) as process:
         victim = None
         deadline = time.monotonic() + 200
-        while victim is None and process.poll() is None and time.monotonic() < deadline:
-            with closing(RecordStore(postgres_url)) as records:
+        with closing(RecordStore(postgres_url)) as records:
+            while victim is None and process.poll() is None and time.monotonic() < deadline:
                 victim = next((run.environment.pid for run in records.newest(1) if run.status == "running"), None)
+                # Looking all the time would take a processor from the cluster that starts.
+                time.sleep(0.02)
         assert victim is not None, "no job was seen running"
         os.kill(victim, signal.SIGKILL)
         _, err = process.communicate(timeout=200)
