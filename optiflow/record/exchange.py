@@ -141,7 +141,13 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _write_table(records: Iterable[RunRecord], path: Path) -> int:
-    columns = _columns([_flat(record) for record in records])
+    # Words that toggles report, such as where something blocked, are of the machine and the code.
+    told = {*_COLUMNS, "grade"}
+    rows = [
+        {name: value for name, value in _flat(record).items() if name in told or not isinstance(value, str)}
+        for record in records
+    ]
+    columns = _columns(rows)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -46,7 +46,7 @@ def test_parquet_has_a_column_for_each_figure(tmp_path: Path, finished_record: M
 
 def test_a_table_has_figures_and_no_text(tmp_path: Path, finished_record: Make) -> None:
     """One line a run, with what every spreadsheet can read, and nothing of what the run wrote."""
-    records = [finished_record(statistics={"cache": {"count_hits": 3}}), finished_record()]
+    records = [finished_record(statistics={"cache": {"count_hits": 3, "where": "/home/me/app.py"}}), finished_record()]
     path = tmp_path / "r.csv"
     assert export_records(records, path) == 2
     first, second = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
@@ -54,6 +54,7 @@ def test_a_table_has_figures_and_no_text(tmp_path: Path, finished_record: Make) 
     text = records[0].output.text if records[0].output else None
     assert text
     assert text not in path.read_text(encoding="utf-8")
+    assert "app.py" not in path.read_text(encoding="utf-8")
     assert export_records([], path) == 0
     assert path.read_text(encoding="utf-8").startswith("record_id,status,")
 
