@@ -73,7 +73,8 @@ def server() -> Iterator[Server]:
             pytest.fail(reason)
         pytest.skip(reason)
     # Pytest's own folders are closed to any other user, such as the one that may run a server.
-    with tempfile.TemporaryDirectory(prefix="optiflow-postgres-") as folder:
+    # What a server that was cut off leaves to its children may still change while the folder is removed.
+    with tempfile.TemporaryDirectory(prefix="optiflow-postgres-", ignore_cleanup_errors=True) as folder:
         running = Server(Path(folder), found[-1].parent)
         try:
             yield running
