@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -175,7 +175,8 @@ def serve(certificates: Certificates) -> Iterator[TlsServer]:
             with seen.lock:
                 for connection in seen.open:
                     # Wakes the thread that waits for the next request.
-                    connection.shutdown(socket.SHUT_RDWR)
+                    with suppress(OSError):  # its client may have been quicker
+                        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
