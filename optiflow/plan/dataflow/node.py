@@ -31,7 +31,8 @@ class ScheduledNode(Runnable[Any, Any]):
         self.name: str = name
         self.own = nodes[name]
         """The node with its own work, which is what is started ahead."""
-        self._schedule = schedule
+        self.schedule = schedule
+        """What may overlap, and what came of it."""
         self._nodes = nodes
         self._inside = inside
 
@@ -49,11 +50,9 @@ class ScheduledNode(Runnable[Any, Any]):
         with lookahead.turn(self.name, seat):
             if early is not None:
                 concurrent.futures.wait([early.future])
-                if self._is_good(seat, early):
+                if lookahead.take(early, seat):
                     early.output.release()
                     return _hand_over(early, config)
-                early.spoil()
-                lookahead.rerun()
             return self._inner.invoke(input, config, **kwargs)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -65,11 +64,9 @@ class ScheduledNode(Runnable[Any, Any]):
         with lookahead.turn(self.name, seat):
             if early is not None:
                 await _finished(early)
-                if self._is_good(seat, early):
+                if lookahead.take(early, seat):
                     await early.output.arelease()
                     return _hand_over(early, config)
-                early.spoil()
-                lookahead.rerun()
             return await self._inner.ainvoke(input, config, **kwargs)
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
@@ -83,12 +80,10 @@ class ScheduledNode(Runnable[Any, Any]):
         with lookahead.turn(self.name, seat):
             if early is not None:
                 await _finished(early)
-                if self._is_good(seat, early):
+                if lookahead.take(early, seat):
                     await early.output.arelease()
                     _hand_over(early, config)
                     return
-                early.spoil()
-                lookahead.rerun()
             async for chunk in self._inner.astream(input, config, **kwargs):
                 yield chunk
 
@@ -96,11 +91,8 @@ class ScheduledNode(Runnable[Any, Any]):
         seat = None if config is None else seam.current_seat(config)
         if seat is None:
             return None
-        lookahead = seam.attached(seat.loop, self._schedule, lambda: self._schedule.lookahead(self._nodes))
+        lookahead = seam.attached(seat.loop, self.schedule, lambda: self.schedule.lookahead(self._nodes))
         return seat, lookahead, lookahead.arrive(self.name, seat, sync=sync)
-
-    def _is_good(self, seat: seam.Seat, early: Early) -> bool:
-        return early.holds(seam.values(seat.loop.channels, self.own.channels))
 
 
 def _hand_over(early: Early, config: RunnableConfig | None) -> None:

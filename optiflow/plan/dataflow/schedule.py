@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from optiflow.plan.dataflow.tally import Tally
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph, StateGraph
     from langgraph.pregel._read import PregelNode
 
     from optiflow.plan.dataflow.lookahead import Lookahead
+    from optiflow.plan.guards.reads import Read
 
 __all__ = ["WINDOW", "Schedule", "Stage"]
 
@@ -37,6 +40,21 @@ class Stage:
 
     waits: bool = True
     """Whether its work is more than computing."""
+
+    seen: tuple[Read, ...] = ()
+    """What its code reads outside of its state."""
+
+    settings: frozenset[str] | None = frozenset()
+    """Entries of the run's configuration that it reads; None: any."""
+
+    classes: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    """State key -> the class of the application's that it is annotated with, for which the code was followed."""
+
+    vouched: bool = False
+    """Whether the application answers for the node, so that values need not be plain data."""
+
+    unsteady: str | None = None
+    """What it reads that whoever it tells of its work might change; None: nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +85,9 @@ class Schedule:
 
     max_concurrency: int = 32
     """How many nodes of a run may work at once."""
+
+    tally: Tally = field(default_factory=Tally)
+    """What came of early work in all runs of the graph."""
 
     def path(self, name: str) -> Iterator[str]:
         """The nodes that follow ``name`` with certainty, nearest first, at most `WINDOW` of them."""

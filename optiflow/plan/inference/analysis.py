@@ -51,6 +51,7 @@ class Analysis(Calls):
             raise UnknownCodeError(f"the source of {function.__qualname__!r} is not available")
         if len(self._stack) > _DEEPEST:
             raise UnknownCodeError(f"calls nest deeper than {_DEEPEST} at {function.__qualname__!r}")
+        self.see_function(function)
         frame = Frame(self, function, {})
         frame.bind(syntax.args, replace(arguments, values=values), _defaults(function))
         self._stack.append(key)
@@ -108,7 +109,8 @@ class Analysis(Calls):
             UnknownCodeError: A part may do what can't be followed.
         """
         parts = runnables.look(runnable)
-        self.findings.waits = True
+        self.findings.waits = self.findings.asks = True
+        self.see_runnable(runnable)
         if parts.outside is not None:
             self.findings.touch(parts.outside)
         for function in parts.functions:

@@ -7,11 +7,14 @@ import asyncio
 import enum
 import functools
 import inspect
+import logging
+import operator
 import time
 from abc import abstractmethod
 from dataclasses import is_dataclass, replace
 from types import (
     BuiltinFunctionType,
+    ClassMethodDescriptorType,
     FunctionType,
     MethodDescriptorType,
     MethodType,
@@ -22,8 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from optiflow.plan.guards.content import is_plain
+from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
 from optiflow.plan.inference import results, runnables
-from optiflow.plan.inference.classes import filled_fields, is_plain, is_users, only_stores
+from optiflow.plan.inference.classes import filled_fields, is_users, only_stores
+from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.knowledge import (
     CALLED_KEYWORDS,
@@ -40,7 +46,8 @@ from optiflow.plan.inference.knowledge import (
     varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
-from optiflow.plan.inference.operators import ANY, hidden_operator
+from optiflow.plan.inference.operators import ANY, hidden_operator, is_inert
+from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
 
 if TYPE_CHECKING:
@@ -52,6 +59,13 @@ _CALLED_BY_OTHERS = (
     FunctionType, MethodType, functools.partial, BuiltinFunctionType, MethodDescriptorType, MethodWrapperType,
     WrapperDescriptorType,
 )  # fmt: skip
+_KNOWN_CALLABLES = frozenset(_CALLED_BY_OTHERS) | {ClassMethodDescriptorType}
+"""Types of callables that keep nothing; any other is an instance of a class with ``__call__``."""
+
+_LOGGERS = (logging.Logger, logging.RootLogger, logging.LoggerAdapter)
+_LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
+"""Methods of loggers that make a record and do nothing else."""
+
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
@@ -75,6 +89,7 @@ class Calls(Objects):
         if isinstance(node.func, ast.Attribute):
             owner = frame.eval(node.func.value)
             if owner.kind == "object" and type(owner.obj) in _BUILTIN:
+                self.plain(owner.obj, frame, node)
                 owner = data(type(owner.obj))
             if owner.kind != "object":
                 return self._call_method(owner, node.func.attr, self._arguments(node, frame), frame, node)
@@ -123,7 +138,7 @@ class Calls(Objects):
             self.findings.touch(f"{frame.place(node)} {name}() of the run")
             return DATA
         if owner.kind == "model":
-            self.findings.waits = True
+            self.findings.waits = self.findings.asks = True
             self._hand_over(arguments, frame, node)
             return runnables.method_of_model(owner, name)
         return self._call_on_data(owner, name, arguments, frame, node)
@@ -157,14 +172,15 @@ class Calls(Objects):
             self._absorb_state(arguments, frame, node)
             return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
-            method = inspect.getattr_static(cls, name, None)
+            method = class_attribute(cls, name)
             if (
                 name in data_class_methods()
                 and (issubclass(cls, BaseModel | tuple) or is_dataclass(cls))
                 and not is_users(method)
             ):
                 return FRESH
-            if isinstance(method, FunctionType):
+            if isinstance(method, FunctionType) and not is_opaque(cls):
+                self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
                 return self.call_function(method, arguments, owner, frame, node)
         if name in MUTATORS:
             return self._change(owner, name, arguments, frame, node)
@@ -185,7 +201,11 @@ class Calls(Objects):
 
     def call_object(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         """Call a known object."""
+        if type(obj) not in _KNOWN_CALLABLES and not isinstance(obj, type):
+            return self._call_instance(obj, arguments, frame, node)
         if isinstance(obj, functools.partial):
+            for name in obj.keywords:
+                self.findings.see(Item(obj.keywords, name), "code", name, obj.keywords[name])
             given = Arguments(
                 (*map(known, obj.args), *arguments.values),
                 {**{name: known(value) for name, value in obj.keywords.items()}, **arguments.named},
@@ -209,28 +229,40 @@ class Calls(Objects):
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
         if obj is asyncio.to_thread and arguments.values:
-            self.findings.waits = True
+            self.findings.waits = self.findings.asks = True
             return self.call_value(arguments.values[0], replace(arguments, values=arguments.values[1:]), frame, node)
         if (obj is getattr or obj is hasattr) and len(arguments.values) > 1 and arguments.values[1].kind == "object":
             return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
-            self.findings.waits = self.findings.waits or obj is time.sleep
+            self._look_at_time(obj, frame, node)
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._look_at_called(obj, arguments, frame, node)
             self._absorb_state(arguments, frame, node)
+            owner = getattr(obj, "__self__", None)
+            if reads_clock(obj) and isinstance(owner, type):
+                return fresh(owner)
             return results.of_pure(obj, arguments.values, list(arguments.named))
         if isinstance(obj, type):
             return self._construct(obj, arguments, frame, node)
         if isinstance(obj, FunctionType):
             return self.call_function(obj, arguments, None, frame, node)
-        method = inspect.getattr_static(type(obj), "__call__", None)
-        if isinstance(method, FunctionType) and is_users(method):
-            return self.call_function(method, arguments, known(obj), frame, node)
-        wrapped = getattr(obj, "__wrapped__", None)
-        if isinstance(wrapped, FunctionType) and type(obj).__module__ == "functools":
-            raise UnknownCodeError(_at(frame, node, f"{wrapped.__name__!r} remembers its results"))
         raise UnknownCodeError(_at(frame, node, f"calls {_name(obj)}, which is not known"))
+
+    def _call_instance(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
+        """Call an instance of a class, of which nothing is asked but what its class holds."""
+        cls = type(obj)
+        if cls is functools._lru_cache_wrapper:
+            raise UnknownCodeError(_at(frame, node, f"{obj.__name__!r} remembers its results"))
+        if cls is operator.itemgetter:
+            self._look_at_functions(arguments, frame, node)
+            self._absorb_state(arguments, frame, node)
+            return data()
+        method = class_attribute(cls, "__call__")
+        if not is_users(method) or is_opaque(cls):
+            raise UnknownCodeError(_at(frame, node, f"calls a {cls.__qualname__}, which is not known"))
+        self.findings.see(ClassAttribute(cls, "__call__"), "class", f"{cls.__name__}.__call__", method)
+        return self.call_function(method, arguments, known(obj), frame, node)
 
     def call_function(
         self, function: FunctionType, arguments: Arguments, owner: Value | None, frame: Any, node: Any
@@ -246,6 +278,12 @@ class Calls(Objects):
         owner, function = obj.__self__, obj.__func__
         name = getattr(function, "__name__", "")
         if runnables.is_logger(owner):
+            if type(owner) not in _LOGGERS or name not in _LOGGING or arguments.more:
+                raise UnknownCodeError(_at(frame, node, f".{name}() of a {type(owner).__name__} is not followed"))
+            self._look_at_functions(arguments, frame, node)
+            self.findings.see(
+                Computed(logging.getLogRecordFactory), "code", "the factory of log records", logging.LogRecord
+            )
             self.findings.speaks = True
             self._absorb_state(arguments, frame, node)
             return known(None)
@@ -254,6 +292,8 @@ class Calls(Objects):
             self.findings.touch(_at(frame, node, f"writes a log with {type(owner).__module__}"))
             return known(None)
         if isinstance(owner, type) and is_pure(owner):
+            self._look_at_time(obj, frame, node)
+            self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_pure(owner, (), ())
@@ -291,6 +331,17 @@ class Calls(Objects):
             return made
         raise UnknownCodeError(_at(frame, node, f"makes a {cls.__qualname__}, which is not known"))
 
+    def _look_at_time(self, obj: Any, frame: Any, node: Any) -> None:
+        """Waiting for a timer, and reading a clock: only what does not change for a while may be read early."""
+        if obj is time.sleep or obj is asyncio.sleep:
+            self.findings.sleeps = True
+            self.findings.waits = self.findings.waits or obj is time.sleep
+        if reads_clock(obj):
+            if frame is not None and is_coarse(frame, node, obj):
+                self.findings.see(Computed(quarter_of_an_hour), "clock", "the date", quarter_of_an_hour())
+            else:
+                self.findings.clock = self.findings.clock or _at(frame, node, f"calls {'.'.join(qualified(obj))}")
+
     def _absorb_state(self, arguments: Arguments, frame: Any, node: Any) -> None:
         self._absorb_input(arguments, frame, node)
         if any(value.kind == "config" for value in arguments.all):
@@ -322,7 +373,7 @@ class Calls(Objects):
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind == "object" and not is_plain(value.obj):
+            elif value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
                 raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
             elif hidden := hidden_operator(value, ANY):
                 raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))

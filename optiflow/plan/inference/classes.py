@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import dis
-import enum
 import functools
 import inspect
 import sysconfig
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 from pydantic import BaseModel
 
-from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.schema import hidden_readers
 
-__all__ = ["changing_attributes", "filled_fields", "is_message", "is_plain", "is_users", "is_users_file", "only_stores"]
+__all__ = ["changing_attributes", "filled_fields", "inert", "is_message", "is_users", "is_users_file", "only_stores"]
 
-_HARMLESS = (
-    str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset, range, enum.Enum, type, type(None),
-    ModuleType,
-)  # fmt: skip
-_HARMLESS_MODULES = frozenset(
-    {"builtins", "datetime", "decimal", "fractions", "re", "typing", "types", "uuid", "pathlib"}
-)
 _LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -38,13 +29,6 @@ def is_users(function: Any) -> bool:
 def is_users_file(file: str) -> bool:
     """Whether a source file is the application's own, not a library's."""
     return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
-
-
-def is_plain(obj: Any) -> bool:
-    """Whether looking at an object, even by iterating or printing it, can change nothing."""
-    if hasattr(type(obj), "__next__"):
-        return False
-    return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or is_runnable(obj)
 
 
 @functools.lru_cache(maxsize=256)
@@ -82,3 +66,8 @@ def filled_fields(cls: type) -> frozenset[str]:
 def is_message(cls: type | None) -> bool:
     """Whether a class is one of LangChain's messages."""
     return cls is not None and cls.__module__.startswith("langchain_core.messages")
+
+
+def inert(cls: type) -> bool:
+    """Whether every operation on an instance of a class runs only known code."""
+    return cls.__module__.startswith(("langchain_core.messages", "langchain_core.documents"))

@@ -7,7 +7,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Annotated, Any, get_args, get_origin
 
 from langchain_core.messages import BaseMessage
@@ -17,17 +17,18 @@ from langgraph.pregel.protocol import PregelProtocol
 
 from optiflow.plan.declare import DECLARED_EFFECTS
 from optiflow.plan.effects import Effects
+from optiflow.plan.guards.reads import Cell
 from optiflow.plan.inference.analysis import Analysis
 from optiflow.plan.inference.findings import Findings, NodeState, UnknownCodeError
 from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.runnables import is_runnable
-from optiflow.plan.inference.values import CONFIG, STATE, Value, data
+from optiflow.plan.inference.values import CONFIG, STATE, Value, data, plain_class
 from optiflow.plan.schema import fields_of
 
-__all__ = ["infer_effects", "is_pure_function", "may_wait"]
+__all__ = ["declared_classes", "infer_effects", "is_pure_function", "may_wait"]
 
 _AWAIT = dis.opmap["GET_AWAITABLE"]
-_CONSTANTS = (str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None))
+_CONSTANTS = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 
 
 def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
@@ -64,8 +65,17 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
         waits=findings.waits or outside,
         speaks=findings.speaks,
         varies=findings.varies,
+        paces=findings.sleeps and not writes and not findings.asks,
+        clock=findings.clock,
+        seen=tuple(findings.seen.values()),
         settings=None if findings.settings is None else frozenset(findings.settings),
     )
+
+
+def declared_classes(input_schema: Any) -> Mapping[str, tuple[type, ...]]:
+    """State key -> the class that it is annotated with, whose code was followed for values of exactly that class."""
+    classes = {key: plain_class(typ) for key, typ in _types(input_schema).items()}
+    return {key: (cls,) for key, cls in classes.items() if cls is not None}
 
 
 def is_pure_function(function: Any, *types: Any) -> bool:
@@ -90,17 +100,19 @@ def may_wait(runnable: Any) -> bool:
 def _reaches_out(function: FunctionType) -> bool:
     code = function.__code__
     return (
-        hasattr(function, DECLARED_EFFECTS)
+        DECLARED_EFFECTS in vars(function)
         or _AWAIT in code.co_code[::2]
         or any(isinstance(constant, CodeType) for constant in code.co_consts)
         or any(name in function.__globals__ for name in code.co_names)
-        or any(not isinstance(cell.cell_contents, _CONSTANTS) for cell in function.__closure__ or ())
+        or any(type(Cell(cell).value()) not in _CONSTANTS for cell in function.__closure__ or ())
     )
 
 
 def _declared(runnable: Any) -> Effects | None:
     for target in _targets(runnable):
-        effects = getattr(target, DECLARED_EFFECTS, None)
+        effects = inspect.getattr_static(target, DECLARED_EFFECTS, None)
+        if isinstance(target, MethodType):
+            effects = inspect.getattr_static(target.__func__, DECLARED_EFFECTS, None)
         if isinstance(effects, Effects):
             return effects
     return None

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optiflow.plan.dataflow.lookahead import Early, Lookahead, Turn
+from optiflow.plan.dataflow.early import Early, Seen, Why
+from optiflow.plan.dataflow.lookahead import Lookahead, Turn
 from optiflow.plan.dataflow.schedule import Schedule
 from optiflow.plan.speculation.bill import Bill
 from optiflow.plan.speculation.containment import contained, why_not_contained
@@ -65,16 +66,14 @@ class Branches(Schedule):
 class _Guess(Early):
     """A branch that was started before its router has decided."""
 
-    def __init__(
-        self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None, tally: Tally
-    ) -> None:
+    def __init__(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None, tally: Tally) -> None:
         self.withheld = Withheld(Bill())
         self._tally = tally
         super().__init__(step, contained(task, self.withheld), seen, guard, self.withheld)
         tally.started(self.withheld.bill)
 
-    def spoil(self) -> None:
-        super().spoil()
+    def spoil(self, why: Why | None = None) -> None:
+        super().spoil(why)
         self.withheld.dropped = True
         self._tally.dropped(self.withheld.bill)
 
@@ -121,7 +120,7 @@ class Speculation(Lookahead):
         guess = self._guesses.get(name)
         return iter(() if guess is None else (guess,))
 
-    def early(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> Early:
+    def early(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None) -> Early:
         """Work that is about to start, contained."""
         return _Guess(step, task, seen, guard, self._tally)
 
