@@ -35,6 +35,8 @@ from langgraph.pregel._algo import prepare_next_tasks
 from langgraph.pregel._messages import StreamMessagesHandler
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 
+from optiflow.plan.inference.static import is_executor
+
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.channels.base import BaseChannel
@@ -329,7 +331,11 @@ def detached(proc: Any) -> Any:
     """
     steps = getattr(proc, "steps", ())
     node: Any = next(iter(steps), None)
-    if not isinstance(node, RunnableCallable) or node.func is None or not is_executor(node.afunc):
+    if (
+        not isinstance(node, RunnableCallable)
+        or node.func is None
+        or not (node.afunc is None or is_executor(node.afunc))
+    ):
         return proc
     node, twin = copy.copy(node), copy.copy(proc)
     node.afunc = partial(_in_thread, node.func)
@@ -360,13 +366,6 @@ def _thread(future: Future[Any], work: Callable[[], Any], name: str) -> None:
             future.set_result(result)
 
     threading.Thread(target=body, name=f"optiflow:{name}", daemon=True).start()
-
-
-def is_executor(function: Any) -> bool:
-    """Whether this is LangGraph's own way of running a sync function in a thread, or nothing at all."""
-    return function is None or (
-        isinstance(function, partial) and getattr(function.func, "__name__", "") == "run_in_executor"
-    )
 
 
 def settings(loop: PregelLoop) -> Mapping[str, Any]:
