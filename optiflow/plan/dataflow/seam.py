@@ -52,6 +52,7 @@ __all__ = [
     "current_seat",
     "detached",
     "empty_channel",
+    "is_crowded",
     "is_known_langgraph",
     "prepare",
     "run",
@@ -69,6 +70,9 @@ _NEEDED = (
     "managed", "manager", "step", "stop", "store", "submit", "tasks",
 )  # fmt: skip
 """What is asked of a loop."""
+
+CROWD = 8
+"""How many callbacks may wait on an event loop that counts as free."""
 
 _TO = "branch:to:"
 """Beginning of the name of the channel that starts a node."""
@@ -366,6 +370,12 @@ def _thread(future: Future[Any], work: Callable[[], Any], name: str) -> None:
             future.set_result(result)
 
     threading.Thread(target=body, name=f"optiflow:{name}", daemon=True).start()
+
+
+def is_crowded() -> bool:
+    """Whether the running event loop has more to do at this moment than a few callbacks."""
+    ready = getattr(asyncio.get_running_loop(), "_ready", ())
+    return len(ready) > CROWD
 
 
 def settings(loop: PregelLoop) -> Mapping[str, Any]:

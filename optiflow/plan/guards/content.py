@@ -252,10 +252,7 @@ _EMPTY: dict[type, _Nothing] = {cls: _Nothing(cls) for cls in CONTAINERS}
 
 
 def _all_same(parts: tuple[Any, ...], values: Any) -> bool:
-    for part, value in zip(parts, values, strict=True):
-        if part is not value and not _same(part, value):
-            return False
-    return True
+    return not any(part is not value and not _same(part, value) for part, value in zip(parts, values, strict=True))
 
 
 def _same(part: Any, value: Any) -> bool:
