@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphBubbleUp
 
+from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
 from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
@@ -59,6 +60,8 @@ class Lookahead:
         """
         with self._lock:
             early = self._early.pop(name, None)
+            if not self._early:
+                self._schedule.busy.discard(self)
             if early is not None and (early.step != seat.step or not seat.triggered or not early.claim()):
                 early.abandon()
                 early = None
@@ -72,11 +75,14 @@ class Lookahead:
     @contextmanager
     def turn(self, name: str, seat: seam.Seat) -> Iterator[None]:
         """Around whatever a node does in its turn."""
+        begun = now()
         try:
             yield
         except BaseException:
             self.leave(name, seat, failed=True)
             raise
+        if self._turn is None or self._turn.early is None:
+            self._schedule.durations.note(name, now() - begun)
         self.leave(name, seat, failed=False)
 
     def take(self, early: Early, seat: seam.Seat) -> bool:
@@ -115,6 +121,9 @@ class Lookahead:
 
     def _launch(self, turn: Turn) -> None:
         schedule, seat = self._schedule, turn.seat
+        crowded = not turn.sync and seam.is_crowded()
+        if not schedule.promises(turn.name, crowded=crowded):
+            return
         slots = min(schedule.max_concurrency, seat.max_concurrency or schedule.max_concurrency)
         slots -= sum(early.working for early in self._early.values())
         slots -= 1 if turn.early is None else turn.early.working
@@ -131,7 +140,8 @@ class Lookahead:
             stage = schedule.stages[name]
             # Of two messages with one id a stream shows the first: who writes to the same key does it in turn.
             waits = in_order and any(None in written.get(key, ()) for key in stage.writes)
-            if name in schedule.gains and name not in self._early and not waits:
+            worth = name in schedule.gains and name not in schedule.durations.not_worth(crowded=crowded)
+            if worth and name not in self._early and not waits:
                 early = self._prepare(turn, stage, ahead, written)
                 if early is not None:
                     self._start(turn, name, early)
@@ -188,6 +198,7 @@ class Lookahead:
 
     def _start(self, turn: Turn, name: str, early: Early) -> None:
         self._early[name] = early
+        self._schedule.busy.add(self)
         for tally in self._tallies:
             tally.started()
         if turn.sync:
@@ -198,6 +209,7 @@ class Lookahead:
 
     def _run(self, early: Early) -> None:
         if early.begin():
+            begun = now()
             try:
                 with hold_output(early.output):
                     seam.run(early.task)
@@ -205,10 +217,11 @@ class Lookahead:
                 early.spoil(getattr(error, "kind", None))
             except BaseException as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
-            self._finish(early)
+            self._finish(early, now() - begun)
 
     async def _arun(self, early: Early, streaming: bool) -> None:
         if early.begin():
+            begun = now()
             try:
                 with hold_output(early.output):
                     await seam.arun(early.task, streaming=streaming)
@@ -219,9 +232,10 @@ class Lookahead:
                 early.spoil(getattr(error, "kind", None))
             except BaseException as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
-            self._finish(early)
+            self._finish(early, now() - begun)
 
-    def _finish(self, early: Early) -> None:
+    def _finish(self, early: Early, seconds: float) -> None:
+        self._schedule.durations.note(early.task.name, seconds)
         # What has changed while the node worked may be changed back by its turn: a gauge, a flag.
         why = early.seen.taken.changed()
         if why is not None:

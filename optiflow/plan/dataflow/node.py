@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
+from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class ScheduledNode(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in a synchronous run."""
+        if self._is_alone(sync=True):
+            begun = now()
+            result = self._inner.invoke(input, config, **kwargs)
+            self.schedule.durations.note(self.name, now() - begun)
+            return result
         arrival = self._arrive(config, sync=True)
         if arrival is None:
             return self._inner.invoke(input, config, **kwargs)
@@ -57,6 +63,11 @@ class ScheduledNode(Runnable[Any, Any]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in an asynchronous run."""
+        if self._is_alone(sync=False):
+            begun = now()
+            result = await self._inner.ainvoke(input, config, **kwargs)
+            self.schedule.durations.note(self.name, now() - begun)
+            return result
         arrival = self._arrive(config, sync=False)
         if arrival is None:
             return await self._inner.ainvoke(input, config, **kwargs)
@@ -86,6 +97,11 @@ class ScheduledNode(Runnable[Any, Any]):
                     return
             async for chunk in self._inner.astream(input, config, **kwargs):
                 yield chunk
+
+    def _is_alone(self, *, sync: bool) -> bool:
+        """Whether nothing was started ahead in any run of the graph, and nothing is to be started during this node."""
+        schedule = self.schedule
+        return not schedule.busy and not schedule.promises(self.name, crowded=not sync and seam.is_crowded())
 
     def _arrive(self, config: RunnableConfig | None, *, sync: bool) -> tuple[seam.Seat, Lookahead, Early | None] | None:
         seat = None if config is None else seam.current_seat(config)

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+from optiflow.plan.dataflow.durations import Durations
 from optiflow.plan.dataflow.tally import Tally
 
 if TYPE_CHECKING:
@@ -89,6 +91,12 @@ class Schedule:
     tally: Tally = field(default_factory=Tally)
     """What came of early work in all runs of the graph."""
 
+    durations: Durations = field(default_factory=Durations)
+    """How long nodes have taken in runs of the graph."""
+
+    busy: WeakSet[Lookahead] = field(default_factory=WeakSet)
+    """Of the runs of the graph, those in which something has been started and waits for its turn."""
+
     def path(self, name: str) -> Iterator[str]:
         """The nodes that follow ``name`` with certainty, nearest first, at most `WINDOW` of them."""
         seen = {name}
@@ -99,6 +107,17 @@ class Schedule:
             yield following
             seen.add(following)
             name = following
+
+    def promises(self, name: str, *, crowded: bool) -> bool:
+        """Whether anything that could start while a node runs might be worth an early start."""
+        ahead = self._ahead_of.get(name)
+        if ahead is None:
+            ahead = self._ahead_of.setdefault(name, self.gains.intersection(self.path(name)))
+        return not ahead <= self.durations.not_worth(crowded=crowded)
+
+    @cached_property
+    def _ahead_of(self) -> dict[str, frozenset[str]]:
+        return {}
 
     def needs(self, name: str, before: str) -> frozenset[str]:
         """Keys that ``name`` reads and ``before`` may write."""

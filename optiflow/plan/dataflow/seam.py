@@ -35,6 +35,8 @@ from langgraph.pregel._algo import prepare_next_tasks
 from langgraph.pregel._messages import StreamMessagesHandler
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 
+from optiflow.plan.inference.static import is_executor
+
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.channels.base import BaseChannel
@@ -50,6 +52,7 @@ __all__ = [
     "current_seat",
     "detached",
     "empty_channel",
+    "is_crowded",
     "is_known_langgraph",
     "prepare",
     "run",
@@ -67,6 +70,9 @@ _NEEDED = (
     "managed", "manager", "step", "stop", "store", "submit", "tasks",
 )  # fmt: skip
 """What is asked of a loop."""
+
+CROWD = 8
+"""How many callbacks may wait on an event loop that counts as free."""
 
 _TO = "branch:to:"
 """Beginning of the name of the channel that starts a node."""
@@ -329,7 +335,11 @@ def detached(proc: Any) -> Any:
     """
     steps = getattr(proc, "steps", ())
     node: Any = next(iter(steps), None)
-    if not isinstance(node, RunnableCallable) or node.func is None or not is_executor(node.afunc):
+    if (
+        not isinstance(node, RunnableCallable)
+        or node.func is None
+        or not (node.afunc is None or is_executor(node.afunc))
+    ):
         return proc
     node, twin = copy.copy(node), copy.copy(proc)
     node.afunc = partial(_in_thread, node.func)
@@ -362,11 +372,10 @@ def _thread(future: Future[Any], work: Callable[[], Any], name: str) -> None:
     threading.Thread(target=body, name=f"optiflow:{name}", daemon=True).start()
 
 
-def is_executor(function: Any) -> bool:
-    """Whether this is LangGraph's own way of running a sync function in a thread, or nothing at all."""
-    return function is None or (
-        isinstance(function, partial) and getattr(function.func, "__name__", "") == "run_in_executor"
-    )
+def is_crowded() -> bool:
+    """Whether the running event loop has more to do at this moment than a few callbacks."""
+    ready = getattr(asyncio.get_running_loop(), "_ready", ())
+    return len(ready) > CROWD
 
 
 def settings(loop: PregelLoop) -> Mapping[str, Any]:

@@ -15,7 +15,6 @@ import uuid
 import zoneinfo
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from operator import is_
 from types import EllipsisType, GetSetDescriptorType, MemberDescriptorType, NoneType
 from typing import Any
 
@@ -40,7 +39,7 @@ _SETS = frozenset({set, frozenset})
 CONTAINERS = _SEQUENCES | _SETS | {dict, bytearray}
 """Exact types that are looked into."""
 
-MOST = 4096
+MOST = 3072
 """How many values are looked at before a value counts as too large: bounds the time for it to about a millisecond."""
 
 _DEEPEST = 40
@@ -61,8 +60,8 @@ class Content:
     def holds(self, value: Any) -> bool:
         """Whether a value has this content, types and order included."""
         try:
-            return _same(self._parts, value)
-        except RecursionError:
+            return self._parts is value or _same(self._parts, value)
+        except (RuntimeError, ValueError):  # another thread changes it just now
             return False
 
 
@@ -80,7 +79,7 @@ def take_down(value: Any, known: Collection[type] = (), *, objects: bool = False
     """
     try:
         return Content(_Taking(known, objects, most).of(value, 0))
-    except _UnplainError:
+    except (_UnplainError, RuntimeError):  # the latter where another thread changes it just now
         return None
 
 
@@ -90,31 +89,34 @@ def is_plain(value: Any) -> bool:
 
 
 class _Taking:
+    """Takes one value down."""
+
     def __init__(self, known: Collection[type], objects: bool, most: int) -> None:
         self._known = known
         self._objects = objects
         self._left = most
 
     def of(self, value: Any, depth: int) -> Any:
-        """A leaf itself, or what `_same` compares."""
+        """A leaf itself, or the structure of anything else."""
         cls = type(value)
         if cls in LEAVES:
             return value
-        if depth > _DEEPEST:
-            raise _UnplainError
-        if cls in _SEQUENCES:
-            return _Sequence(cls, self._all(value, depth))
+        if cls in CONTAINERS:
+            if not value:
+                return _EMPTY[cls]
+            self._left -= len(value) if cls is not bytearray else len(value) // 64
+            if self._left < 0 or depth > _DEEPEST:
+                raise _UnplainError
         if cls is dict:
-            self._spend(len(value))
-            return _Mapping(cls, self._all(tuple(value), depth), self._all(tuple(value.values()), depth))
+            return _Mapping(self._all(tuple(value), depth), self._all(tuple(value.values()), depth))
+        if cls in _SEQUENCES:
+            return _Sequence(cls, self._all(tuple(value), depth))
         if cls in _SETS:
-            self._spend(len(value))
             if not LEAVES.issuperset(map(type, value)):
                 # Objects in a set are hashed and compared by code of their own.
                 raise _UnplainError
             return _Set(cls, tuple(value))
         if cls is bytearray:
-            self._spend(len(value) // 64)
             return _Bytes(bytes(value))
         if cls in _TIMES:
             if type(value.tzinfo) not in _ZONES:
@@ -122,42 +124,36 @@ class _Taking:
             return value
         return self._instance(value, cls, depth)
 
-    def _all(self, values: Any, depth: int) -> tuple[Any, ...]:
-        self._spend(len(values))
+    def _all(self, values: tuple[Any, ...], depth: int) -> tuple[Any, ...]:
         # Most containers hold scalars only: one pass at the speed of C.
         if LEAVES.issuperset(map(type, values)):
-            return tuple(values)
-        return tuple([self.of(value, depth + 1) for value in values])
+            return values
+        return tuple([value if type(value) in LEAVES else self.of(value, depth + 1) for value in values])
 
     def _instance(self, value: Any, cls: type, depth: int) -> Any:
-        if cls not in self._known and not inert(cls):
-            if self._objects and depth:
-                return _Object(value)
-            raise _UnplainError
-        return _Instance(cls, tuple([self.of(part, depth + 1) for part in _parts(value, cls)]))
-
-    def _spend(self, values: int) -> None:
-        self._left -= values
-        if self._left < 0:
-            raise _UnplainError
+        if cls in self._known or inert(cls):
+            return _Instance(cls, self._all(_parts(value, cls), depth + 1))
+        if self._objects and depth:
+            return _Object(value)
+        raise _UnplainError
 
 
 def _parts(value: Any, cls: Any) -> tuple[Any, ...]:
     """All that an instance stores: its attributes, its slots, and for a tuple its items."""
     parts: list[Any] = [tuple(tuple.__iter__(value))] if isinstance(value, tuple) else []
-    for name, read in _slots(cls):
+    for read in _slots(cls):
         try:
-            parts.append((name, read(value)))
+            parts.append(read(value))
         except AttributeError:  # a slot without a value
-            parts.append((name,))
+            parts.append(Ellipsis)
     return tuple(parts)
 
 
 @lru_cache(maxsize=256)
-def _slots(cls: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """What an instance stores: how each part is read, without any code of the class."""
+def _slots(cls: Any) -> tuple[Callable[[Any], Any], ...]:
+    """How each part that an instance stores is read, without any code of the class."""
     return tuple(
-        (name, member.__get__)
+        member.__get__
         for base in cls.__mro__
         for name, member in vars(base).items()
         if type(member) is MemberDescriptorType or (name == "__dict__" and type(member) is GetSetDescriptorType)
@@ -190,16 +186,12 @@ class _Sequence(_Parts):
 class _Mapping(_Parts):
     __slots__ = ("keys", "values")
 
-    def __init__(self, cls: type, keys: tuple[Any, ...], values: tuple[Any, ...]) -> None:
-        super().__init__(cls)
+    def __init__(self, keys: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+        super().__init__(dict)
         self.keys, self.values = keys, values
 
     def same(self, value: Any) -> bool:
-        return (
-            len(value) == len(self.keys)
-            and _all_same(self.keys, tuple(value))
-            and _all_same(self.values, tuple(value.values()))
-        )
+        return len(value) == len(self.keys) and _all_same(self.keys, value) and _all_same(self.values, value.values())
 
 
 class _Set(_Parts):
@@ -211,7 +203,7 @@ class _Set(_Parts):
 
     def same(self, value: Any) -> bool:
         # The order of a set shows where it is iterated, so it is compared as well.
-        return len(value) == len(self.items) and _all_same(self.items, tuple(value))
+        return len(value) == len(self.items) and _all_same(self.items, value)
 
 
 class _Bytes(_Parts):
@@ -248,13 +240,22 @@ class _Instance(_Parts):
         return len(parts) == len(self.parts) and _all_same(self.parts, parts)
 
 
+class _Nothing(_Parts):
+    __slots__ = ()
+
+    def same(self, value: Any) -> bool:
+        return not value
+
+
+_EMPTY: dict[type, _Nothing] = {cls: _Nothing(cls) for cls in CONTAINERS}
+"""The content of empty containers."""
+
+
 def _all_same(parts: tuple[Any, ...], values: Any) -> bool:
-    return all(map(is_, parts, values)) or all(map(_same, parts, values))
+    return not any(part is not value and not _same(part, value) for part, value in zip(parts, values, strict=True))
 
 
 def _same(part: Any, value: Any) -> bool:
-    if part is value:
-        return True
     if isinstance(part, _Parts):
         return type(value) is part.cls and part.same(value)
     return type(part) is type(value) and bool(part == value)

@@ -13,12 +13,14 @@ from optiflow.plan.guards.content import CONTAINERS, LEAVES, Content, take_down
 __all__ = [
     "MISSING",
     "Attribute",
+    "Attributes",
     "Cell",
     "ClassAttribute",
     "Computed",
     "FunctionPart",
     "Item",
     "Kind",
+    "Methods",
     "Place",
     "Read",
     "Slot",
@@ -133,6 +135,31 @@ class FunctionPart(Place):
     def value(self) -> Any:
         """Take the part."""
         return getattr(self.function, self.name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attributes(Place):
+    """Those of an object's own attributes that can't change, or are of some classes: what it is set to."""
+
+    obj: Any
+    classes: tuple[type, ...]
+
+    def value(self) -> Any:
+        """Look into the object's own attributes."""
+        stored = object.__getattribute__(self.obj, "__dict__")
+        return tuple([each for each in stored.items() if type(each[1]) in LEAVES or isinstance(each[1], self.classes)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Methods(Place):
+    """What a class holds under several names."""
+
+    cls: type
+    names: tuple[str, ...]
+
+    def value(self) -> Any:
+        """Look through the classes in their order."""
+        return tuple([ClassAttribute(self.cls, name).value() for name in self.names])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,21 @@ from enum import Enum, EnumMeta
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableSequence
 
 from optiflow.plan.guards.content import CONTAINERS, LEAVES, SCALARS, is_plain
-from optiflow.plan.guards.reads import MISSING, Attribute, ClassAttribute, FunctionPart, Item, Kind, Place, Slot
+from optiflow.plan.guards.reads import (
+    MISSING,
+    Attribute,
+    Attributes,
+    ClassAttribute,
+    FunctionPart,
+    Item,
+    Kind,
+    Methods,
+    Place,
+    Slot,
+)
 from optiflow.plan.inference.classes import changing_attributes, is_message, is_users
 from optiflow.plan.inference.findings import Findings
 from optiflow.plan.inference.knowledge import MUTATORS
@@ -252,19 +263,15 @@ class Objects:
         while todo:
             each = todo.pop()
             cls = type(each)
-            for name in _RUNNING:
-                method = class_attribute(cls, name)
-                if method is not MISSING:
-                    self.findings.see(ClassAttribute(cls, name), "code", f"{cls.__name__}.{name}", method)
-            stored = object.__getattribute__(each, "__dict__") if has_dict(cls) else {}
-            for name, value in stored.items():
-                if type(value) in SCALARS:
-                    self.findings.see(Attribute(each, name), "attribute", f"{cls.__name__}.{name}", value)
-                elif isinstance(value, Runnable):
-                    self.findings.see(Attribute(each, name), "attribute", f"{cls.__name__}.{name}", value)
-                    todo.append(value)
-                elif type(value) is list:
-                    todo += [step for step in value if isinstance(step, Runnable)]
+            methods = Methods(cls, _RUNNING)
+            self.findings.see(methods, "code", f"methods of {cls.__name__}", methods.value())
+            if has_dict(cls):
+                settings = Attributes(each, (Runnable,))
+                stored = settings.value()
+                self.findings.see(settings, "attribute", f"settings of {cls.__name__}", stored)
+                todo += [value for _, value in stored if isinstance(value, Runnable)]
+            # A sequence keeps its steps in a list.
+            todo += [step for step in getattr(each, "steps", ()) if isinstance(each, RunnableSequence)]
 
     def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from optiflow.plan.guards.content import CONTAINERS, LEAVES
 from optiflow.plan.guards.reads import MISSING, ClassAttribute
 
-__all__ = ["BINDING", "class_attribute", "has_dict", "is_opaque", "is_plain_metaclass", "sets_by_code"]
+__all__ = ["BINDING", "class_attribute", "has_dict", "is_executor", "is_opaque", "is_plain_metaclass", "sets_by_code"]
 
 BINDING = frozenset(
     {
@@ -81,3 +81,8 @@ def sets_by_code(cls: type, name: str) -> bool:
 
 def _is_pydantics(method: FunctionType) -> bool:
     return method.__globals__.get("__name__") == "pydantic.main"
+
+
+def is_executor(function: Any) -> bool:
+    """Whether this is LangGraph's own way of running a sync function in a thread."""
+    return type(function) is functools.partial and getattr(function.func, "__name__", "") == "run_in_executor"

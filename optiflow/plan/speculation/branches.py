@@ -49,6 +49,10 @@ class Branches(Schedule):
         """Nodes that take part at run time."""
         return self.gains | self.routers.keys()
 
+    def promises(self, name: str, *, crowded: bool) -> bool:
+        """Whether anything that could start while a node runs might be worth an early start: what a guess says."""
+        return True
+
     def fits(self, builder: StateGraph[Any, Any, Any, Any]) -> bool:
         """Whether the graph has the very edges and routers that were looked at."""
         return self.edges == builder.edges and self.routers.keys() <= builder.branches.keys() - self.gains

@@ -120,7 +120,7 @@ class MyMessage(HumanMessage):
         list(range(MOST + 1)),
         object(),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_may_run_code_or_is_too_large_is_not_plain(value: Any) -> None:
     """Subclasses, objects, iterators, and whatever takes long to look at."""
