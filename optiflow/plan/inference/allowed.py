@@ -60,7 +60,8 @@ FUNCTIONS = _names(
     ast="literal_eval",
     asyncio__tasks="gather sleep wait_for",
     posixpath="basename dirname join normpath split splitext",
-    time="gmtime localtime monotonic monotonic_ns perf_counter perf_counter_ns process_time sleep strftime time time_ns",
+    time="gmtime localtime monotonic monotonic_ns perf_counter perf_counter_ns process_time sleep strftime time"
+    " time_ns",
     traceback="format_exc",
     langgraph__config="get_config",
     langchain_openai__chat_models__base="_oai_structured_outputs_parser",

@@ -33,6 +33,7 @@ from optiflow.plan.inference.classes import filled_fields, is_users
 from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.hidden import hidden_code, is_typed_dict
+from optiflow.plan.inference.inherited import inherited, is_super, stores
 from optiflow.plan.inference.knowledge import (
     FILLING,
     MUTATORS,
@@ -90,6 +91,8 @@ class Calls(Objects):
 
     def call(self, node: ast.Call, frame: Expressions) -> Value:
         """The value of a call, after looking at everything that it does."""
+        if isinstance(node.func, ast.Attribute) and is_super(node.func.value, frame):
+            return self._call_inherited(node.func.attr, self._arguments(node, frame), frame, node)
         if isinstance(node.func, ast.Attribute):
             owner = frame.eval(node.func.value)
             if owner.kind == "object" and type(owner.obj) in _BUILTIN:
@@ -102,6 +105,17 @@ class Calls(Objects):
             function = frame.eval(node.func)
         arguments = self._arguments(node, frame)
         return self.call_value(function, arguments, frame, node)
+
+    def _call_inherited(self, name: str, arguments: Arguments, frame: Any, node: ast.Call) -> Value:
+        """``super().name(...)``."""
+        found = inherited(name, frame)
+        if found is not None and isinstance(found[1], FunctionType):
+            return self.call_function(found[1], arguments, found[0], frame, node)
+        if found is None or not stores(found[1]):
+            raise UnknownCodeError(_at(frame, node, f"super().{name}() is not followed"))
+        self._look_at_functions(arguments, frame, node)
+        self._absorb_state(arguments, frame, node)
+        return known(None)
 
     def call_value(self, function: Value, arguments: Arguments, frame: Expressions, node: ast.AST) -> Value:
         """Call a value."""
@@ -229,7 +243,7 @@ class Calls(Objects):
             self.findings.speaks = True
             return known(None)
         if is_outside(obj):
-            self._look_at_functions(arguments, frame, node)
+            self._follow_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
@@ -414,15 +428,21 @@ class Calls(Objects):
 
     def _look_at_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         """Functions that are handed over will be called, with nobody knows what."""
+        self._follow_functions(arguments, frame, node)
+        for value in arguments.all:
+            if value.code is not None or (value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS)):
+                continue
+            if value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
+                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
+            if hidden := hidden_operator(value, ANY):
+                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
+
+    def _follow_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         for value in arguments.all:
             if value.code is not None and frame is not None:
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
-                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
-            elif hidden := hidden_operator(value, ANY):
-                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
 
 
 def _has_fields(cls: type) -> bool:

@@ -11,9 +11,10 @@ import dataclasses
 import enum
 import functools
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, cast
 
 import typing_extensions
 from pydantic import BaseModel
@@ -27,6 +28,7 @@ from optiflow.plan.inference.vouching import (
     home,
     is_generated,
     is_users,
+    is_users_file,
     name_of_class,
 )
 
@@ -40,7 +42,7 @@ _LIBRARIES = frozenset({"pydantic", "pydantic_core", "langchain_core", "langgrap
 class Hidden:
     """What runs when an instance of a class is made, copied or dumped."""
 
-    init: FunctionType | None = None
+    init: Any = None
     """The application's ``__init__``: called with the instance and the arguments."""
     after: tuple[FunctionType, ...] = ()
     """Functions of the application's that are called with the new instance."""
@@ -64,7 +66,7 @@ class Hidden:
 class _Looking:
     """What is found in one class."""
 
-    init: FunctionType | None = None
+    init: Any = None
     after: list[FunctionType] = field(default_factory=list)
     functions: list[Any] = field(default_factory=list)
     nested: set[type] = field(default_factory=set)
@@ -75,7 +77,7 @@ class _Looking:
 
     def call(self, function: Any, what: str) -> None:
         """A function or class is called, with data or with nothing."""
-        if isinstance(function, functools.partial) and type(function) is functools.partial:
+        if type(function) is functools.partial:
             for part in (*function.args, *function.keywords.values()):
                 _look_at_value(part, self)
             self.call(function.func, what)
@@ -206,7 +208,7 @@ def _look_at_value(value: Any, looking: _Looking, depth: int = 0) -> None:
         parts = value
     elif cls is dict:
         parts = [each for pair in value.items() for each in pair]
-    elif not inert(cls):
+    elif not inert(cast(Hashable, cls)):
         looking.refuse(f"a {cls.__name__} is kept in a class, which may run code of its own when it is used")
     elif not isinstance(value, enum.Enum):
         parts = (*(tuple.__iter__(value) if isinstance(value, tuple) else ()), *getattr(value, "__dict__", {}).values())
@@ -251,7 +253,7 @@ def _look_at_class(cls: type, looking: _Looking) -> None:
     _refuse_makers(cls, looking)
     init = attribute_of(cls, "__init__")
     if isinstance(init, FunctionType):
-        if is_users(init):
+        if is_users_file(init.__code__.co_filename) and not is_generated(init):
             looking.init = init
         elif not is_generated(init) and not is_pure(_owner_of(cls, "__init__")):
             looking.refuse(f"{cls.__name__}.__init__ is a library's, which is not known")

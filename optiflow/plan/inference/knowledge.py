@@ -7,7 +7,8 @@ streams and log records of ``logging``, which `optiflow.plan.dataflow.output` ho
 *Outside* (stays in its place, while others may overlap with it): other loggers, files, processes, sockets and HTTP, the
 environment, random numbers (which share a seed), retrievers, stream writers and stores.
 
-`optiflow.plan.inference.allowed` has the names. Everything else is *unknown*: it may change what the state refers to, so nothing moves across it.
+`optiflow.plan.inference.allowed` has the names. Everything else is *unknown*: it may change what the state refers to,
+so nothing moves across it.
 """
 
 from __future__ import annotations
@@ -48,40 +49,20 @@ __all__ = [
 ]
 
 
+_ADD_MESSAGES: Any = add_messages
+"""Made by a decorator, so that its name leads nowhere."""
+
+
 class Plain:
     """Stands for the type of JSON-like data: what parsing gives, whose methods all only compute."""
 
 
 _PURE_BUILTINS = frozenset(
-    f"builtins.{name}"
-    for name in [
-        "abs",
-        "all",
-        "any",
-        "ascii",
-        "bin",
-        "callable",
-        "chr",
-        "divmod",
-        "format",
-        "hash",
-        "hex",
-        "id",
-        "isinstance",
-        "issubclass",
-        "iter",
-        "len",
-        "max",
-        "min",
-        "oct",
-        "ord",
-        "pow",
-        "repr",
-        "round",
-        "sorted",
-        "sum",
-    ]
-)
+    {
+        "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id", "isinstance",
+        "issubclass", "iter", "len", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted", "sum",
+    }
+)  # fmt: skip
 """Builtin functions that only compute; functions given to them are looked at."""
 
 MAKERS: dict[Any, Any] = {
@@ -211,7 +192,7 @@ def qualified(obj: Any) -> tuple[str, str]:
 
 def is_pure(obj: Any) -> bool:
     """Whether calling a function or class only computes or waits, but for functions that it is given."""
-    if obj is add_messages:
+    if obj is _ADD_MESSAGES:
         return home(obj) == "langgraph.graph.message"
     name = _vouched(obj)
     if name is None:
@@ -219,7 +200,8 @@ def is_pure(obj: Any) -> bool:
     if isinstance(obj, type):
         return _is_pure_class(obj, name)
     if type(obj) is FunctionType or type(getattr(obj, "__self__", None)) is ModuleType:
-        return name in FUNCTIONS or name in _PURE_BUILTINS or name.rpartition(".")[0] in MODULES
+        module, _, last = name.rpartition(".")
+        return name in FUNCTIONS or module in MODULES or (module == "builtins" and last in _PURE_BUILTINS)
     return name in FUNCTIONS or _is_pure_method(obj, name)
 
 

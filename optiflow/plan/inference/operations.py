@@ -13,7 +13,7 @@ import re
 import typing
 import uuid
 from abc import ABC, ABCMeta
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FunctionType, NoneType
 from typing import Any
 
@@ -59,7 +59,8 @@ def _stores_by_the_book(cls: Any) -> bool:
     if not metaclass_is_known(cls):
         return False
     if isinstance(cls, enum.EnumMeta):
-        return all(type(member.value) in FIXED for member in cls.__members__.values())
+        members_of: Mapping[str, enum.Enum] = cls.__members__
+        return all(type(member.value) in FIXED for member in members_of.values())
     bases = set(cls.__mro__) - {object, tuple, typing.Generic, BaseModel, ABC}
     if any(not type.__getattribute__(base, "__flags__") & _HEAP for base in bases):
         # A subclass of a builtin, or of what a C module has.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from operator import is_
 from pathlib import Path
 from types import (
@@ -22,7 +22,7 @@ from types import (
     ModuleType,
     WrapperDescriptorType,
 )
-from typing import Any
+from typing import Any, cast
 
 __all__ = [
     "ABSENT",
@@ -105,25 +105,30 @@ def _name_of_function(function: FunctionType) -> str | None:
     path = f"{module}.{name}"
     if _held(module, _ALIASES.get(path, name)) is not function:
         return None
-    origin = home(function)
-    if origin is None:
-        return None
-    if _package(origin) == _package(module):
-        return path
-    # A function that OptiFlow itself has replaced for a while does what the original does.
-    original = vars(function).get("__wrapped__")
-    if _package(origin) == "optiflow" and type(original) is BuiltinFunctionType:
-        return _name_of_builtin(original)
-    if _package(origin) == "optiflow" and type(original) is FunctionType and home(original) == module:
-        return path
-    return None
+    if _is_ours(function):
+        # A function that OptiFlow itself has replaced for a while does what the original does.
+        original = vars(function).get("__wrapped__")
+        if type(original) is BuiltinFunctionType:
+            return _name_of_builtin(original)
+        return path if type(original) is FunctionType and home(original) == module else None
+    return path if _package(home(function) or "") == _package(module) else None
+
+
+def _is_ours(function: FunctionType) -> bool:
+    name = function.__globals__.get("__name__")
+    module = sys.modules.get(name) if type(name) is str else None
+    ours = module is not None and _package(module.__name__) == "optiflow"
+    return ours and module is not None and _variables(module) is function.__globals__
 
 
 def _name_of_builtin(function: Any) -> str | None:
     owner = function.__self__
     if type(owner) is ModuleType:
         name = _variables(owner).get("__name__")
-        return f"{name}.{function.__name__}" if type(name) is str and sys.modules.get(name) is owner else None
+        # Some modules in C go by the name of the module that stands for them: ``_io`` is called ``io``.
+        if type(name) is not str or owner not in (sys.modules.get(name), sys.modules.get(f"_{name}")):
+            return None
+        return f"{name}.{function.__name__}"
     if owner is None:
         # A static method of a builtin class.
         name = function.__qualname__
@@ -206,7 +211,7 @@ def _is_librarys(value: Any) -> bool:
         return _is_librarys(value.__func__)
     if not type.__getattribute__(cls, "__flags__") & _HEAP or isinstance(value, type):
         return True
-    return _package(type.__getattribute__(cls, "__module__")) in _SUPPORTING and _is_supporting(cls)
+    return _package(type.__getattribute__(cls, "__module__")) in _SUPPORTING and _is_supporting(cast(Hashable, cls))
 
 
 _SUPPORTING = frozenset(
@@ -220,7 +225,7 @@ _SUPPORTING = frozenset(
 
 
 @functools.lru_cache(maxsize=256)
-def _is_supporting(cls: type) -> bool:
+def _is_supporting(cls: Any) -> bool:
     module, name = type.__getattribute__(cls, "__module__"), type.__getattribute__(cls, "__qualname__")
     return _held(module, name) is cls or not _own_code(cls)
 
