@@ -394,6 +394,10 @@ class Calls(Objects):
         # What a model makes of the run's configuration is the same for every node that asks it.
         self._absorb_input(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
+        for value in arguments.all:
+            if value.kind == "object" and isinstance(value.obj, type) and name_of_class(value.obj) is None:
+                # An answer may be made an instance of it.
+                self._look_into(value.obj, fresh(value.obj), Arguments((), {}, more=True), frame, node)
 
     def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:
         """What a pure function surely calls has to be known."""
