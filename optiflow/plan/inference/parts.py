@@ -20,7 +20,7 @@ from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.hidden import hidden_code
 from optiflow.plan.inference.models import Parts, look_at_model, refuse_replaced, stored_in
 from optiflow.plan.inference.operations import FIXED
-from optiflow.plan.inference.vouching import home, name_of_class
+from optiflow.plan.inference.vouching import attribute_of, home, name_of_class, own_code
 
 __all__ = ["look"]
 
@@ -38,8 +38,7 @@ def look(runnable: Any) -> Parts:
 
 def _look(runnable: Any, parts: Parts) -> None:
     cls = type(runnable)
-    name = name_of_class(cls)
-    handle = _KINDS.get(name) if name is not None else None
+    handle = _KINDS.get(_kind(cls) or "")
     if isinstance(runnable, BaseRetriever):
         parts.outside = f"asks the retriever {cls.__name__}"
         parts.answer = None
@@ -50,6 +49,15 @@ def _look(runnable: Any, parts: Parts) -> None:
     else:
         refuse_replaced(runnable)
         handle(runnable, parts)
+
+
+def _kind(cls: type) -> str | None:
+    """The vouched name of a class, or of the generic class that pydantic has made it of."""
+    name = name_of_class(cls)
+    generic = attribute_of(cls, "__pydantic_generic_metadata__")
+    if name is None and type(generic) is dict and isinstance(generic["origin"], type) and not any(own_code(cls)):
+        return name_of_class(generic["origin"])
+    return name
 
 
 def _sequence(runnable: Any, parts: Parts) -> None:
