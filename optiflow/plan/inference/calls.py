@@ -46,6 +46,7 @@ from optiflow.plan.inference.knowledge import (
     pure_methods,
     qualified,
     refused_keywords,
+    takes_text,
     varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
@@ -413,7 +414,7 @@ class Calls(Objects):
         for value in called:
             if value.kind == "object" and isinstance(value.obj, type):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind != "object" and value.code is None and value.typ is not str:
+            elif value.kind != "object" and value.code is None and not takes_text(obj):
                 raise UnknownCodeError(_at(frame, node, "hands over a function that is not known"))
         if obj is type and (len(arguments.values) != 1 or arguments.named):
             raise UnknownCodeError(_at(frame, node, "makes a class"))

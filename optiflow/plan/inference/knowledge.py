@@ -45,6 +45,7 @@ __all__ = [
     "pure_methods",
     "qualified",
     "refused_keywords",
+    "takes_text",
     "varies",
 ]
 
@@ -238,6 +239,11 @@ def called_arguments(obj: Any) -> tuple[frozenset[int], frozenset[str]]:
 def refused_keywords(obj: Any) -> frozenset[str]:
     """Keywords of a pure function that hand over a class whose methods nobody sees being called."""
     return REFUSED_KEYWORDS.get(_vouched(obj) or "", frozenset())
+
+
+def takes_text(obj: Any) -> bool:
+    """Whether what a pure function calls may be a text as well, which it then only copies."""
+    return (_vouched(obj) or "").startswith("re.")
 
 
 def is_print(obj: Any) -> bool:
