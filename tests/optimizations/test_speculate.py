@@ -33,9 +33,9 @@ from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision
 from optiflow.optimizations.registry import resolve
 from optiflow.optimizations.speculate import Speculate, SpeculateOptions
+from optiflow.plan.dataflow import observers
 from optiflow.plan.declare import effects
 from optiflow.plan.graph_plan import GraphPlan
-from optiflow.plan.speculation import withheld
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 PATIENCE = 5.0
@@ -541,7 +541,7 @@ class TestWhatCanNotBeUndone:
 
     def test_an_unknown_langchain(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Events that can't be held back would show the branch."""
-        monkeypatch.setattr(withheld.manager, "handle_event", lambda handlers, name: None)
+        monkeypatch.setattr(observers.manager, "handle_event", lambda handlers, name: None)
         self.refused(graph_of(plain_decide, plain_likely), "decide", "version of LangChain")
 
     def test_a_model_that_keeps_its_answers(self) -> None:

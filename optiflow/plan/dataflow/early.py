@@ -125,6 +125,7 @@ class Early:
         with self._lock:
             self.abandoned = True
             self.why = self.why or why
+        self.output.drop()
 
     def abandon(self) -> None:
         """Give the work up: a coroutine is cancelled, a thread's outcome ignored."""
@@ -162,6 +163,8 @@ class Early:
         """
         if self.guard is not None and self.guard.tripped:
             return "state"
+        if self.output.refusal is not None:
+            return "observer"
         if not self.finished or self.abandoned:
             return self.why or "state"
         withheld: Sequence[str] | frozenset[str] = () if self.guard is None else self.guard.withheld

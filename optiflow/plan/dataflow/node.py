@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
+from optiflow.plan.dataflow.output import Names
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -57,7 +58,7 @@ class ScheduledNode(Runnable[Any, Any]):
             if early is not None:
                 concurrent.futures.wait([early.future])
                 if lookahead.take(early, seat):
-                    early.output.release()
+                    early.output.release(Names(seat.task_id, input))
                     return _hand_over(early, config)
             return self._inner.invoke(input, config, **kwargs)
 
@@ -76,7 +77,7 @@ class ScheduledNode(Runnable[Any, Any]):
             if early is not None:
                 await _finished(early)
                 if lookahead.take(early, seat):
-                    await early.output.arelease()
+                    await early.output.arelease(Names(seat.task_id, input))
                     return _hand_over(early, config)
             return await self._inner.ainvoke(input, config, **kwargs)
 
@@ -92,7 +93,7 @@ class ScheduledNode(Runnable[Any, Any]):
             if early is not None:
                 await _finished(early)
                 if lookahead.take(early, seat):
-                    await early.output.arelease()
+                    await early.output.arelease(Names(seat.task_id, input))
                     _hand_over(early, config)
                     return
             async for chunk in self._inner.astream(input, config, **kwargs):

@@ -10,13 +10,13 @@ from langgraph.constants import END, START
 
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.plan.dataflow.folding import stable
+from optiflow.plan.dataflow.observers import is_known_langchain
 from optiflow.plan.dataflow.scheduling import quoted, stage_of, why_not_at_all, why_not_early
 from optiflow.plan.decision import Decision
 from optiflow.plan.inference.infer import infer_effects
 from optiflow.plan.speculation.branches import Branches
 from optiflow.plan.speculation.experience import experience_of
 from optiflow.plan.speculation.guessing import Learned, Named, Policy
-from optiflow.plan.speculation.withheld import is_known_langchain
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan

@@ -11,7 +11,8 @@ from contextvars import copy_context
 
 import pytest
 
-from optiflow.plan.dataflow.output import Output, hold_output
+from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.output import Output
 
 
 def test_what_is_printed_waits_and_comes_in_order(capsys: pytest.CaptureFixture[str]) -> None:
