@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.globals import get_llm_cache
-from langchain_core.runnables.config import patch_config
 from langgraph._internal._constants import CONF, CONFIG_KEY_CHECKPOINTER, CONFIG_KEY_RUNTIME, CONFIG_KEY_STREAM
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
@@ -63,7 +62,9 @@ def contained(task: PregelExecutableTask, output: Output, *, undone: bool = Fals
     if stream is not None:
         # Where a graph within the node puts what it streams.
         configurable[CONFIG_KEY_STREAM] = StreamProtocol(_withheld(output, stream), stream.modes)
-    return replace(task, config=patch_config(task.config, callbacks=callbacks, configurable=configurable))
+    # LangChain's way to patch a config forgets the run's name and adds to its metadata.
+    config: Any = {**task.config, "callbacks": callbacks, CONF: {**task.config[CONF], **configurable}}
+    return replace(task, config=config)
 
 
 def _handlers(callbacks: Any) -> Iterable[BaseCallbackHandler]:

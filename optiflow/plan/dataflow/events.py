@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +75,59 @@ def hold_event(
         output.refuse("LangChain's cache of answers is asked and filled in the node's turn")
     for handler in others:
         _check(output, handler, told[0])
-    arguments, settings = snapshot(list(told), output.early.input), snapshot(dict(keywords))
-    moments = [(each, each.elapsed()) for each in others if isinstance(each, RunObserver)]
-    asynchronous = inspect.iscoroutinefunction(tell)
-    late = _atell_late if asynchronous else _tell_late
-    return not others or output.keep(
-        lambda: late(moments, tell, others, *_in_turn(output, arguments.restored(), settings.restored())),
-        asynchronous=asynchronous,
-        steady=len(moments) == len(others),
-    )
+    event = _Event(output, tell, others, told, keywords)
+    return not others or output.keep(event, asynchronous=event.asynchronous, steady=event.steady)
+
+
+class _Event:
+    """One event, to be told in the node's turn."""
+
+    def __init__(
+        self,
+        output: Output,
+        tell: Callable[..., Any],
+        handlers: Sequence[BaseCallbackHandler],
+        told: Sequence[Any],
+        keywords: Mapping[str, Any],
+    ) -> None:
+        self.asynchronous = inspect.iscoroutinefunction(tell)
+        self._output = output
+        self._tell = tell
+        self._handlers = handlers
+        self._moments = [(each, each.elapsed()) for each in handlers if isinstance(each, RunObserver)]
+        self._was = snapshot(list(told), output.early.input), snapshot(dict(keywords))
+        self._told: Sequence[Any] = ()
+        self._keywords: Mapping[str, Any] = {}
+
+    @property
+    def steady(self) -> bool:
+        """Whether only OptiFlow's own observer is told."""
+        return len(self._moments) == len(self._handlers)
+
+    def settle(self) -> None:
+        """Give everything back that the node has changed since, and name the task of the turn and its input."""
+        (told, keywords), output = (was.restored() for was in self._was), self._output
+        if output.early.input is not None:
+            told = [output.turn.input if each is output.early.input else each for each in told]
+        if keywords.get("metadata"):
+            keywords = {**keywords, "metadata": output.renamed_settings(keywords["metadata"])}
+        self._told, self._keywords = told, keywords
+
+    def __call__(self) -> Any:
+        """Tell it; a coroutine, if LangChain's function makes one."""
+        return (self._atell if self.asynchronous else self._tell_now)()
+
+    def _tell_now(self) -> None:
+        with ExitStack() as stack:
+            for observer, moment in self._moments:
+                stack.enter_context(observer.at(moment))
+            self._tell(self._handlers, *self._told, **self._keywords)
+
+    async def _atell(self) -> None:
+        with ExitStack() as stack:
+            for observer, moment in self._moments:
+                stack.enter_context(observer.at(moment))
+            await self._tell(self._handlers, *self._told, **self._keywords)
 
 
 def _check(output: Output, handler: BaseCallbackHandler, event: str) -> None:
@@ -94,36 +138,3 @@ def _check(output: Output, handler: BaseCallbackHandler, event: str) -> None:
         why = f"a {type(handler).__name__} may be the node's own"
     if why is not None:
         output.refuse(f"{why}: it is told in the node's turn")
-
-
-def _in_turn(
-    output: Output, arguments: Sequence[Any], keywords: Mapping[str, Any]
-) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """What a handler is told in the node's turn: the turn's task, and the input that it was given."""
-    early, turn = output.early, output.turn
-    if early.input is not None:
-        arguments = [turn.input if each is early.input else each for each in arguments]
-    metadata = keywords.get("metadata")
-    if metadata:
-        renamed = {key: output.renamed(value) for key, value in metadata.items()}
-        keywords = {**keywords, "metadata": renamed}
-    return arguments, keywords
-
-
-_Moments = Sequence[tuple[RunObserver, float]]
-
-
-def _tell_late(moments: _Moments, tell: Callable[..., None], handlers: Any, told: Any, keywords: Any) -> None:
-    with ExitStack() as stack:
-        for observer, moment in moments:
-            stack.enter_context(observer.at(moment))
-        tell(handlers, *told, **keywords)
-
-
-async def _atell_late(
-    moments: _Moments, tell: Callable[..., Coroutine[Any, Any, None]], handlers: Any, told: Any, keywords: Any
-) -> None:
-    with ExitStack() as stack:
-        for observer, moment in moments:
-            stack.enter_context(observer.at(moment))
-        await tell(handlers, *told, **keywords)

@@ -77,6 +77,7 @@ class Output:
         self.no_graph: str | None = None
         """Why no graph may run within the node ahead of its turn; None: one may."""
         self._kept: list[_Kept] = []
+        self._renamed: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._base = copy_context()
         self._passed = self._dropped = False
         # What is told in a finalizer may interrupt the thread that tells something.
@@ -92,6 +93,13 @@ class Output:
         if isinstance(value, tuple):
             return tuple(map(self.renamed, value))
         return value.replace(self.early.task_id, self.turn.task_id) if isinstance(value, str) else value
+
+    def renamed_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A mapping of such texts, one and the same each time: a handler may leave something in it for the next."""
+        _, renamed = self._renamed.setdefault(
+            id(settings), (settings, {key: self.renamed(value) for key, value in settings.items()})
+        )
+        return renamed
 
     def begin(self) -> None:
         """The work begins in the present context."""
@@ -181,7 +189,13 @@ class Output:
     def _groups(self, kind: Callable[[_Kept], Any]) -> Iterator[tuple[Any, list[_Kept]]]:
         # Threads that the node has left behind may still add something while the rest is told.
         while not self._passed:
-            for key, group in groupby(self._take(), kind):
+            taken = self._take()
+            # All of it before anybody is told: what the node has changed is told from what a handler changes.
+            for kept in taken:
+                settle = getattr(kept.tell, "settle", None)
+                if settle is not None:
+                    settle()
+            for key, group in groupby(taken, kind):
                 yield key, list(group)
 
     def _take(self) -> list[_Kept]:
