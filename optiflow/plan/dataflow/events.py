@@ -50,7 +50,7 @@ def hold_event(
     handlers: Sequence[BaseCallbackHandler],
     told: Sequence[Any],
     keywords: Mapping[str, Any],
-) -> bool:
+) -> Callable[[], Any] | None:
     """Keep an event for later.
 
     Args:
@@ -61,7 +61,7 @@ def hold_event(
         keywords: Its keywords.
 
     Returns:
-        Whether it is kept; if not, the caller tells it.
+        None if it is kept; if the node's turn has come, what tells it, which the caller does at once.
 
     Raises:
         NotAheadError: The work is not wanted any more, or somebody has to be told when it happens.
@@ -73,10 +73,13 @@ def hold_event(
         output.refuse("nobody waits for it any more")
     if told[0] in _REQUESTS and get_llm_cache() is not None:
         output.refuse("LangChain's cache of answers is asked and filled in the node's turn")
-    for handler in others:
+    for handler in () if output.passed else others:
         _check(output, handler, told[0])
     event = _Event(output, tell, others, told, keywords)
-    return not others or output.keep(event, asynchronous=event.asynchronous, steady=event.steady)
+    if not others or output.keep(event, asynchronous=event.asynchronous, steady=event.steady):
+        return None
+    event.settle()
+    return event
 
 
 class _Event:

@@ -155,8 +155,10 @@ def _warn(show: Callable[[Any], None]) -> Callable[[Any], None]:
 def _event(tell: Callable[..., None]) -> Callable[..., None]:
     def tell_or_hold(handlers: Any, *told: Any, **keywords: Any) -> None:
         output = held_output()
-        if output is None or not hold_event(output, tell, handlers, told, keywords):
+        if output is None:
             tell(handlers, *told, **keywords)
+        elif (at_once := hold_event(output, tell, handlers, told, keywords)) is not None:
+            at_once()
 
     return tell_or_hold
 
@@ -164,8 +166,10 @@ def _event(tell: Callable[..., None]) -> Callable[..., None]:
 def _aevent(tell: Callable[..., Any]) -> Callable[..., Any]:
     async def tell_or_hold(handlers: Any, *told: Any, **keywords: Any) -> None:
         output = held_output()
-        if output is None or not hold_event(output, tell, handlers, told, keywords):
+        if output is None:
             await tell(handlers, *told, **keywords)
+        elif (at_once := hold_event(output, tell, handlers, told, keywords)) is not None:
+            await at_once()
 
     return tell_or_hold
 

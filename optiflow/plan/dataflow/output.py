@@ -88,6 +88,11 @@ class Output:
         """Whether nobody will want it."""
         return self._dropped
 
+    @property
+    def passed(self) -> bool:
+        """Whether the node's turn has come and everything was let out."""
+        return self._passed
+
     def renamed(self, value: Any) -> Any:
         """A text, or the texts of a tuple, with the turn's task in place of the one that did the work."""
         if isinstance(value, tuple):

@@ -9,7 +9,7 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import StdOutCallbackHandler
 from langchain_core.tracers import ConsoleCallbackHandler, LangChainTracer
@@ -87,8 +87,8 @@ def _are_reachable(wanted: Iterable[object], root: object) -> bool:
 
 def _found_in(obj: object) -> Iterator[object]:
     kind = type(obj)
-    if isinstance(obj, FunctionType):
-        yield from _found_in_function(obj)
+    if kind is FunctionType:
+        yield from _found_in_function(cast("FunctionType", obj))
     elif not issubclass(kind, type):
         yield from (each for each in gc.get_referents(obj) if not issubclass(type(each), type))
         # The application's own objects: what their methods use.
@@ -107,7 +107,7 @@ def _found_in_function(function: FunctionType) -> Iterator[object]:
     for name in names & function.__globals__.keys():
         found = function.__globals__[name]
         yield found
-        if isinstance(found, ModuleType):
+        if issubclass(type(found), ModuleType):
             yield from (vars(found)[inner] for inner in names & vars(found).keys())
 
 

@@ -530,27 +530,25 @@ class TestWhatCannotBeHeldBack:
         """The first thing that it tells anybody ends its early work; OptiFlow's own observer changes nothing."""
         output = Output(unsteady="it reads a counter")
         observer = RunObserver(time.perf_counter)
+        tell: dict[str, Callable[[], Any]] = {
+            "event": lambda: manager.CallbackManager([observer, Told()]).on_chain_start({}, {}, name="x"),
+            "print": lambda: print("x"),
+            "log": lambda: logging.getLogger("x").warning("x"),
+            "stream": lambda: sys.stderr.write("x"),
+        }
         with hold_output(output):
-            manager.CallbackManager([observer]).on_chain_start(None, {}, name="x")
+            manager.CallbackManager([observer]).on_chain_start({}, {}, name="x")
             with pytest.raises(BaseException, match="it reads a counter"):
-                if what == "event":
-                    manager.CallbackManager([observer, Told()]).on_chain_start(None, {}, name="x")
-                elif what == "print":
-                    print("x")
-                elif what == "log":
-                    logging.getLogger("x").warning("x")
-                else:
-                    sys.stderr.write("x")
+                tell[what]()
         assert output.refusal == "it reads a counter"
 
 
 class TestPatches:
     def functions(self) -> list[object]:
         """What is replaced while there is early work."""
-        return [
-            builtins.print, sys.stdout, sys.stderr, logging.Logger.handle, warnings._showwarnmsg,  # type: ignore[attr-defined]
-            contextlib.redirect_stdout.__enter__, manager.handle_event, manager.ahandle_event, RunTree.post, RunTree.patch,
-        ]  # fmt: skip
+        show, enter = warnings._showwarnmsg, contextlib.redirect_stdout.__enter__  # type: ignore[attr-defined]
+        functions: list[object] = [builtins.print, sys.stdout, sys.stderr, logging.Logger.handle, show, enter]
+        return [*functions, manager.handle_event, manager.ahandle_event, RunTree.post, RunTree.patch]
 
     def test_they_go_with_the_last_early_work(self) -> None:
         """Also when the blocks end in another order than they began."""
@@ -802,7 +800,7 @@ class TestHandlers:
             print("late")
             logging.getLogger("x").warning("late")
             sys.stdout.write("later\n")
-            manager.CallbackManager([told]).on_chain_start(None, {}, name="x")
+            manager.CallbackManager([told]).on_chain_start({}, {}, name="x")
             with contextlib.redirect_stdout(io.StringIO()):
                 print("redirected")
         assert capsys.readouterr().out == "late\nlater\n"
