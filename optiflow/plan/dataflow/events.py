@@ -73,8 +73,11 @@ def hold_event(
         output.refuse("nobody waits for it any more")
     if told[0] in _REQUESTS and get_llm_cache() is not None:
         output.refuse("LangChain's cache of answers is asked and filled in the node's turn")
-    for handler in () if output.passed else others:
-        _check(output, handler, told[0])
+    if not output.passed:
+        for handler in others:
+            if id(handler) not in output.heard or told[0] == "on_tool_start":
+                _check(output, handler, told[0])
+                output.heard[id(handler)] = handler
     event = _Event(output, tell, others, told, keywords)
     if not others or output.keep(event, asynchronous=event.asynchronous, steady=event.steady):
         return None

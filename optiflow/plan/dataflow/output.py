@@ -74,6 +74,8 @@ class Output:
         """The task of the node's turn, once that has come."""
         self.outsiders: Outsiders | None = None
         """Handlers that were there before the work; None: all were."""
+        self.heard: dict[int, object] = {}
+        """Handlers that can be told later, as far as they were asked for."""
         self.no_graph: str | None = None
         """Why no graph may run within the node ahead of its turn; None: one may."""
         self._kept: list[_Kept] = []

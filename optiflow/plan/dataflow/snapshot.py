@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,68 +13,83 @@ _MOST = 2000
 
 _DEPTH = 16
 
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
+"""What is never looked into, most often met: an event for each token of an answer is taken down."""
 
-@dataclass(frozen=True, slots=True)
+
 class Snapshot:
-    """A value and what it was made of."""
+    """A list, tuple, mapping or model, and what it was made of."""
 
-    value: Any
-    parts: tuple[tuple[Any, Snapshot], ...] | None = None
-    """Key and part, of a list, tuple, mapping or model; None for anything else."""
+    __slots__ = ("_inner", "_keys", "_parts", "_value")
+
+    def __init__(self, value: Any, keys: list[Any] | None, parts: list[Any], inner: dict[int, Snapshot]) -> None:
+        self._value = value
+        self._keys = keys
+        self._parts = parts
+        self._inner = inner
+        """Of those parts that have parts themselves, by their place."""
 
     def restored(self) -> Any:
         """The value: the object itself if nothing in it has changed, otherwise one that is like it was."""
-        if self.parts is None:
-            return self.value
-        was = [part.restored() for _, part in self.parts]
-        now = _parts(self.value)
-        if len(now) == len(was) and all(
-            key is known and part is before
-            for (key, part), (known, _), before in zip(now, self.parts, was, strict=True)
-        ):
-            return self.value
-        return _remade(self.value, [key for key, _ in self.parts], was)
+        was = self._parts
+        if self._inner:
+            was = [self._inner[place].restored() if place in self._inner else part for place, part in enumerate(was)]
+        keys, parts = _parts(self._value)
+        if _identical(parts, was) and (keys is None or self._keys is None or _identical(keys, self._keys)):
+            return self._value
+        return _remade(self._value, self._keys, was)
 
 
 def snapshot(value: Any, apart: Any = None) -> Snapshot:
     """Take down what a value is made of: lists, tuples, mappings and pydantic models, such as messages, within a bound.
 
     Args:
-        value: The value; nothing of it is called.
+        value: A list, tuple, mapping or model; nothing of it is called.
         apart: An object that is left as it is.
     """
     left = _MOST
 
-    def take(value: Any, depth: int) -> Snapshot:
+    def take(value: Any, depth: int) -> Snapshot | None:
         nonlocal left
-        if depth > _DEPTH or value is apart or not _has_parts(value):
-            return Snapshot(value)
-        parts = _parts(value)
+        keys, parts = _parts(value)
         left -= len(parts)
         if left < 0:
-            return Snapshot(value)
-        return Snapshot(value, tuple((key, take(part, depth + 1)) for key, part in parts))
+            return None
+        inner = {}
+        if depth < _DEPTH:
+            for place, part in enumerate(parts):
+                if type(part) not in _LEAVES and part is not apart and _has_parts(part):
+                    taken = take(part, depth + 1)
+                    if taken is not None:
+                        inner[place] = taken
+        return Snapshot(value, keys, parts, inner)
 
-    return take(value, 0)
+    return take(value, 0) or Snapshot(value, *_parts(value), {})
 
 
 def _has_parts(value: Any) -> bool:
     kind = type(value)
-    if kind in (list, tuple, dict):
+    if kind is dict or kind is list or kind is tuple:
         return len(value) <= _MOST
     return issubclass(kind, BaseModel)
 
 
-def _parts(value: Any) -> list[tuple[Any, Any]]:
+def _parts(value: Any) -> tuple[list[Any] | None, list[Any]]:
+    """The keys of a mapping or model, and the parts."""
     kind = type(value)
-    if kind in (list, tuple):
-        return [(None, part) for part in value]
-    return list((value if kind is dict else object.__getattribute__(value, "__dict__")).items())
+    if kind is list or kind is tuple:
+        return None, list(value)
+    named = value if kind is dict else object.__getattribute__(value, "__dict__")
+    return list(named), list(named.values())
 
 
-def _remade(value: Any, keys: list[Any], parts: list[Any]) -> Any:
+def _identical(some: list[Any], others: list[Any]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+
+
+def _remade(value: Any, keys: list[Any] | None, parts: list[Any]) -> Any:
     kind = type(value)
-    if kind in (list, tuple):
+    if keys is None:
         return kind(parts)
     made = dict(zip(keys, parts, strict=True))
     if kind is dict:

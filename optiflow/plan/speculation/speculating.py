@@ -10,7 +10,6 @@ from langgraph.constants import END, START
 
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.plan.dataflow.folding import stable
-from optiflow.plan.dataflow.observers import is_known_langchain
 from optiflow.plan.dataflow.scheduling import quoted, stage_of, why_not_at_all, why_not_early
 from optiflow.plan.decision import Decision
 from optiflow.plan.inference.infer import infer_effects
@@ -62,8 +61,6 @@ def speculate(
         shape = (frozenset(plan.nodes), plan.edges, frozenset(_own_routers(plan).items()))
         policy = replace(policy, experience=experience_of(shape), recorded=plan.taken)
     why = why_not_at_all(plan)
-    if why is None and not is_known_langchain():
-        why = "this version of LangChain tells callback handlers in a way that is not known"
     early: dict[str, tuple[str, ...]] = {}
     for name, ends in _own_routers(plan).items():
         judged = _Judged(plan, name, ends, policy, prefix)

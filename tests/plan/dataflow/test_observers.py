@@ -543,6 +543,15 @@ class TestWhatCannotBeHeldBack:
         assert output.refusal == "it reads a counter"
 
 
+def test_an_unknown_langchain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events can't be held back, so nothing is ahead."""
+    monkeypatch.setattr(manager, "ahandle_event", lambda handlers, name: None)
+    builder = chain(lambda state: {"a": 1}, lambda state: {"b": 1})(False).builder
+    plan = Parallel(ParallelOptions()).rewrite(GraphPlan.of(builder))
+    assert {decision.action for decision in plan.decisions} == {"refused"}
+    assert all("version of LangChain" in decision.reason for decision in plan.decisions)
+
+
 class TestPatches:
     def functions(self) -> list[object]:
         """What is replaced while there is early work."""

@@ -24,7 +24,9 @@ class Model(BaseModel):
 )
 def test_what_is_unchanged_is_the_same_object(value: Any) -> None:
     """A handler that keeps or changes it has the node's own."""
-    assert snapshot(value).restored() is value
+    assert snapshot([value]).restored()[0] is value
+    whole = [value]
+    assert snapshot(whole).restored() is whole
 
 
 def test_what_has_changed_is_given_back_as_it_was() -> None:
