@@ -34,6 +34,7 @@ from optiflow.optimizations.base import Decision
 from optiflow.optimizations.registry import resolve
 from optiflow.optimizations.speculate import Speculate, SpeculateOptions
 from optiflow.plan.dataflow import observers
+from optiflow.plan.dataflow.durations import BRIEF_S
 from optiflow.plan.declare import effects
 from optiflow.plan.graph_plan import GraphPlan
 
@@ -431,6 +432,8 @@ class TestTheGuessIsWrong:
 
         @effects(reads=["question"], writes=["answer"])
         def likely(state: State) -> State:
+            # A branch that is known to be brief would not be started again.
+            time.sleep(2 * BRIEF_S)
             return {"answer": MODEL.invoke("likely").text}
 
         def other(state: State) -> State:
