@@ -19,6 +19,7 @@ from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
 from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.onlookers import has_onlookers
 from optiflow.plan.dataflow.output import Output
 from optiflow.plan.dataflow.tally import current_tally
 
@@ -86,6 +87,10 @@ class Lookahead:
         if self._turn is None or self._turn.early is None:
             self._schedule.durations.note(name, now() - begun)
         self.leave(name, seat, failed=False)
+
+    def commit(self, early: Early, seat: seam.Seat) -> bool:
+        """Whether early work that is not finished goes on as the node's own, now that its turn has come."""
+        return early.commit(seam.values(seat.loop.channels, early.channels), seam.settings(seat.loop))
 
     def take(self, early: Early, seat: seam.Seat) -> bool:
         """Whether finished early work can be handed over; if not, the node now runs in its turn."""
@@ -171,6 +176,9 @@ class Lookahead:
             view.update((key, seam.empty_channel()) for key in withheld)
         values = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
         seen = Seen.of(stage, values, seam.settings(loop))
+        if stage.unsteady is not None and has_onlookers(loop):
+            # What they change may have its old value again whenever it is compared: a gauge, a flag.
+            seen = "observer"
         if isinstance(seen, str):
             self._hold_off(stage.name, seen)
             return None
@@ -239,7 +247,7 @@ class Lookahead:
         self._schedule.durations.note(early.task.name, seconds)
         # What has changed while the node worked may be changed back by its turn: a gauge, a flag.
         why = early.seen.taken.changed()
-        if why is not None:
+        if why is not None and not early.committed:
             early.spoil(why)
         with self._lock:
             early.finished = True

@@ -56,6 +56,8 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    early.output.release(Names(seat.task_id, input))
                 concurrent.futures.wait([early.future])
                 if lookahead.take(early, seat):
                     early.output.release(Names(seat.task_id, input))
@@ -75,6 +77,8 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
                 if lookahead.take(early, seat):
                     await early.output.arelease(Names(seat.task_id, input))
@@ -91,6 +95,8 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
                 if lookahead.take(early, seat):
                     await early.output.arelease(Names(seat.task_id, input))
