@@ -16,6 +16,7 @@ from typing import Any, cast
 from langgraph.pregel import Pregel
 
 from optiflow.optimizations.base import Optimization
+from optiflow.plan.dataflow.onlookers import without_consumer
 
 __all__ = ["AnyPregel", "activated", "run_level"]
 
@@ -112,17 +113,19 @@ class _Activated(Pregel[Any, Any, Any, Any]):
 
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
         fresh = self._fresh()
-        if not fresh:
-            return super().invoke(*args, **kwargs)
-        with closing(_Run(fresh)) as run, run.lent():
-            return super().invoke(*args, **kwargs)
+        with without_consumer():
+            if not fresh:
+                return super().invoke(*args, **kwargs)
+            with closing(_Run(fresh)) as run, run.lent():
+                return super().invoke(*args, **kwargs)
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         fresh = self._fresh()
-        if not fresh:
-            return await super().ainvoke(*args, **kwargs)
-        with closing(_Run(fresh)) as run, run.lent():
-            return await super().ainvoke(*args, **kwargs)
+        with without_consumer():
+            if not fresh:
+                return await super().ainvoke(*args, **kwargs)
+            with closing(_Run(fresh)) as run, run.lent():
+                return await super().ainvoke(*args, **kwargs)
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         stream = cast("Generator[Any]", super().stream(*args, **kwargs))

@@ -1,4 +1,4 @@
-"""Functions of other packages, replaced as long as somebody needs it."""
+"""Functions and objects of other packages, replaced as long as somebody needs it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Hooks"]
 
 _ABSENT = object()
 
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+Wrap = Callable[[Any], Any]
 
 
 class Hooks:
-    """Wraps functions while at least one block holds them; afterwards everything is as it was.
+    """Wraps functions, or other objects, while at least one block holds them; afterwards everything is as it was.
 
     Only packages that are loaded already are touched.
 
@@ -27,11 +27,12 @@ class Hooks:
 
     def __init__(self, wraps: Mapping[tuple[str, str], Wrap]) -> None:
         self._wraps = wraps
-        self._lock = threading.Lock()
+        # A coroutine that nobody awaits any more leaves its block wherever it is collected: here too.
+        self._lock = threading.RLock()
         self._holders = 0
-        self._installed: list[tuple[Any, str, object, Callable[..., Any]]] = []
-        self._buried: dict[tuple[Any, str], Callable[..., Any]] = {}
-        self._hooks: dict[tuple[str, str], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._installed: list[tuple[Any, str, object, Any]] = []
+        self._buried: dict[tuple[Any, str], Any] = {}
+        self._hooks: dict[tuple[str, str], tuple[Any, Any]] = {}
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -59,7 +60,7 @@ class Hooks:
             if plain is not None and self._buried.get((owner, name)) not in _layers(plain):
                 wrapped, hook = self._hooks.get((module, dotted), (None, plain))
                 if wrapped is not plain:
-                    hook = wraps(plain)(wrap(plain))
+                    hook = wraps(plain)(wrap(plain)) if callable(plain) else wrap(plain)
                     self._hooks[module, dotted] = plain, hook
                 self._installed.append((owner, name, vars(owner).get(name, _ABSENT), hook))
                 setattr(owner, name, hook)
@@ -78,7 +79,7 @@ class Hooks:
 
 
 def _layers(function: Any) -> Iterator[Any]:
-    """A function and all that it wraps."""
+    """A function or object and all that it wraps."""
     while function is not None:
         yield function
         function = getattr(function, "__wrapped__", None)

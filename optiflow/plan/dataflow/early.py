@@ -103,6 +103,9 @@ class Early:
         self.finished = False
         self.abandoned = False
         """Nobody wants the outcome, or it can't be used."""
+        self.committed = False
+        """Whether its turn has come while it works, and all that it had seen was as it should be: it goes on as the
+        node's own work."""
         self.why: Why | None = None
         """The kind of guard that has failed."""
         self.error: BaseException | None = None
@@ -125,6 +128,7 @@ class Early:
         with self._lock:
             self.abandoned = True
             self.why = self.why or why
+        self.output.drop()
 
     def abandon(self) -> None:
         """Give the work up: a coroutine is cancelled, a thread's outcome ignored."""
@@ -153,6 +157,19 @@ class Early:
         """What the node wrote to one key."""
         return [value for written, value in self.task.writes if written == key]
 
+    def commit(self, now: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+        """Whether unfinished work can go on as the node's own, from here on in its turn.
+
+        Args:
+            now: The node's state in its turn: key -> value.
+            settings: The run's configuration.
+        """
+        # In its turn the node could read what is withheld from it.
+        if self.finished or self.abandoned or self.guard is not None or self.output.refusal is not None:
+            return False
+        self.committed = self.seen.changed(now, settings) is None
+        return self.committed
+
     def why_not(self, now: Mapping[str, Any], settings: Mapping[str, Any]) -> Why | None:
         """Why the outcome, success or error, is not what the node would come to now; None where it is.
 
@@ -160,8 +177,12 @@ class Early:
             now: The node's state in its turn: key -> value.
             settings: The run's configuration.
         """
+        if self.committed and not self.abandoned:
+            return None
         if self.guard is not None and self.guard.tripped:
             return "state"
+        if self.output.refusal is not None:
+            return "observer"
         if not self.finished or self.abandoned:
             return self.why or "state"
         withheld: Sequence[str] | frozenset[str] = () if self.guard is None else self.guard.withheld

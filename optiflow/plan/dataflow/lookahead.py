@@ -14,10 +14,13 @@ from langgraph.errors import GraphBubbleUp
 
 from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
+from optiflow.plan.dataflow.containment import contained, why_not_contained
 from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
-from optiflow.plan.dataflow.output import hold_output
+from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.onlookers import has_onlookers
+from optiflow.plan.dataflow.output import Output
 from optiflow.plan.dataflow.tally import current_tally
 
 if TYPE_CHECKING:
@@ -85,6 +88,10 @@ class Lookahead:
             self._schedule.durations.note(name, now() - begun)
         self.leave(name, seat, failed=False)
 
+    def commit(self, early: Early, seat: seam.Seat) -> bool:
+        """Whether early work that is not finished goes on as the node's own, now that its turn has come."""
+        return early.commit(seam.values(seat.loop.channels, early.channels), seam.settings(seat.loop))
+
     def take(self, early: Early, seat: seam.Seat) -> bool:
         """Whether finished early work can be handed over; if not, the node now runs in its turn."""
         why = early.why_not(seam.values(seat.loop.channels, early.channels), seam.settings(seat.loop))
@@ -111,7 +118,8 @@ class Lookahead:
 
     def early(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None) -> Early:
         """Work that is about to start ahead of its turn."""
-        return Early(step, task, seen, guard)
+        output = Output()
+        return Early(step, contained(task, output), seen, guard, output)
 
     def _drop_strays(self, name: str, step: int) -> None:
         # The run went another way than the edges promised, e.g. an error handler sent it elsewhere.
@@ -122,14 +130,13 @@ class Lookahead:
     def _launch(self, turn: Turn) -> None:
         schedule, seat = self._schedule, turn.seat
         crowded = not turn.sync and seam.is_crowded()
-        if not schedule.promises(turn.name, crowded=crowded):
+        if not schedule.promises(turn.name, crowded=crowded) or why_not_contained(seat.loop) is not None:
             return
         slots = min(schedule.max_concurrency, seat.max_concurrency or schedule.max_concurrency)
         slots -= sum(early.working for early in self._early.values())
         slots -= 1 if turn.early is None else turn.early.working
         written: dict[str, list[Early | None]] = {}
         before, done = turn.name, turn.early
-        in_order = seat.streams_messages
         for ahead, name in enumerate(self.following(turn.name), start=1):
             if slots <= 0 or not seat.reaches(ahead) or seat.breaks_after(before) or seat.breaks_before(name):
                 return
@@ -138,10 +145,8 @@ class Lookahead:
             for key in self._keys(schedule.stages[before], done):
                 written.setdefault(key, []).append(done if done is not None and done.succeeded else None)
             stage = schedule.stages[name]
-            # Of two messages with one id a stream shows the first: who writes to the same key does it in turn.
-            waits = in_order and any(None in written.get(key, ()) for key in stage.writes)
             worth = name in schedule.gains and name not in schedule.durations.not_worth(crowded=crowded)
-            if worth and name not in self._early and not waits:
+            if worth and name not in self._early:
                 early = self._prepare(turn, stage, ahead, written)
                 if early is not None:
                     self._start(turn, name, early)
@@ -171,6 +176,9 @@ class Lookahead:
             view.update((key, seam.empty_channel()) for key in withheld)
         values = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
         seen = Seen.of(stage, values, seam.settings(loop))
+        if stage.unsteady is not None and has_onlookers(loop):
+            # What they change may have its old value again whenever it is compared: a gauge, a flag.
+            seen = "observer"
         if isinstance(seen, str):
             self._hold_off(stage.name, seen)
             return None
@@ -187,6 +195,7 @@ class Lookahead:
             task = replace(task, proc=guarded(task.proc, guard))
         early = self.early(turn.seat.step + ahead, task, seen, guard)
         early.channels = tuple(node.channels)
+        early.output.unsteady = stage.unsteady
         return early
 
     def _hold_off(self, name: str, kind: str) -> None:
@@ -238,7 +247,7 @@ class Lookahead:
         self._schedule.durations.note(early.task.name, seconds)
         # What has changed while the node worked may be changed back by its turn: a gauge, a flag.
         why = early.seen.taken.changed()
-        if why is not None:
+        if why is not None and not early.committed:
             early.spoil(why)
         with self._lock:
             early.finished = True

@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
+from optiflow.plan.dataflow.output import Names
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -55,9 +56,11 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    early.output.release(Names(seat.task_id, input))
                 concurrent.futures.wait([early.future])
                 if lookahead.take(early, seat):
-                    early.output.release()
+                    early.output.release(Names(seat.task_id, input))
                     return _hand_over(early, config)
             return self._inner.invoke(input, config, **kwargs)
 
@@ -74,9 +77,11 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
                 if lookahead.take(early, seat):
-                    await early.output.arelease()
+                    await early.output.arelease(Names(seat.task_id, input))
                     return _hand_over(early, config)
             return await self._inner.ainvoke(input, config, **kwargs)
 
@@ -90,9 +95,11 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
                 if lookahead.take(early, seat):
-                    await early.output.arelease()
+                    await early.output.arelease(Names(seat.task_id, input))
                     _hand_over(early, config)
                     return
             async for chunk in self._inner.astream(input, config, **kwargs):

@@ -11,6 +11,7 @@ from langgraph.constants import END, START
 
 from optiflow.optimizations.base import Decision
 from optiflow.plan.dataflow.folding import stable
+from optiflow.plan.dataflow.observers import is_known_langchain
 from optiflow.plan.dataflow.reducers import is_pure_reducer
 from optiflow.plan.dataflow.schedule import Schedule, Stage
 from optiflow.plan.dataflow.seam import is_known_langgraph
@@ -116,6 +117,8 @@ def why_not_at_all(plan: GraphPlan) -> str | None:
     """Why no node of a graph may start early, or None where some may."""
     if not is_known_langgraph():
         return "this version of LangGraph prepares its tasks in a way that is not known"
+    if not is_known_langchain():
+        return "this version of LangChain tells callback handlers in a way that is not known"
     if plan.compiled is not None and plan.compiled.step_timeout is not None:
         return "the graph limits the time of a step, which a head start would stretch"
     return None

@@ -32,7 +32,6 @@ from langgraph._internal._runnable import RunnableCallable
 from langgraph.channels.ephemeral_value import EphemeralValue
 from langgraph.channels.last_value import LastValue
 from langgraph.pregel._algo import prepare_next_tasks
-from langgraph.pregel._messages import StreamMessagesHandler
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 
 from optiflow.plan.inference.static import is_executor
@@ -131,14 +130,6 @@ class Seat:
         """The run's own limit, if it has one."""
         limit: int | None = self.loop.config.get("max_concurrency")
         return limit
-
-    @property
-    def streams_messages(self) -> bool:
-        """Whether somebody is told of the messages of this run, of which each id is told once: the first's."""
-        manager = self.loop.manager
-        return manager is not None and any(
-            isinstance(handler, StreamMessagesHandler) for handler in manager.inheritable_handlers
-        )
 
     def breaks_before(self, name: str) -> bool:
         """Whether the run may stop before this node."""

@@ -16,7 +16,6 @@ from optiflow.plan.inference.infer import infer_effects
 from optiflow.plan.speculation.branches import Branches
 from optiflow.plan.speculation.experience import experience_of
 from optiflow.plan.speculation.guessing import Learned, Named, Policy
-from optiflow.plan.speculation.withheld import is_known_langchain
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
@@ -62,8 +61,6 @@ def speculate(
         shape = (frozenset(plan.nodes), plan.edges, frozenset(_own_routers(plan).items()))
         policy = replace(policy, experience=experience_of(shape), recorded=plan.taken)
     why = why_not_at_all(plan)
-    if why is None and not is_known_langchain():
-        why = "this version of LangChain tells callback handlers in a way that is not known"
     early: dict[str, tuple[str, ...]] = {}
     for name, ends in _own_routers(plan).items():
         judged = _Judged(plan, name, ends, policy, prefix)

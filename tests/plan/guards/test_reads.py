@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -17,6 +19,7 @@ from optiflow.plan.guards.reads import (
     FunctionPart,
     Item,
     Kind,
+    Methods,
     Place,
     Read,
     Slot,
@@ -175,6 +178,18 @@ def test_a_clock_is_compared_by_what_it_says() -> None:
     assert taken.changed() is None
     now[0] = 3
     assert taken.changed() == "clock"
+
+
+def test_patches_of_optiflow_are_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it puts over a method while a graph runs is looked through; anybody else's patch is a change."""
+    monkeypatch.setattr(Base, "method", lambda self: 1, raising=False)
+    read = read_of(Methods(Base, ("method", "nothing")), "code")
+    spy = lambda self: 2  # noqa: E731
+    with mock.patch.object(Base, "method", spy):
+        assert read.change() == "content"
+    patch = wraps(vars(Base)["method"])(types.FunctionType(spy.__code__, {"__name__": "optiflow.patches"}))
+    with mock.patch.object(Base, "method", patch):
+        assert read.change() is None
 
 
 def test_places_are_told_apart() -> None:
