@@ -420,7 +420,7 @@ class Calls(Objects):
             raise UnknownCodeError(_at(frame, node, "makes a class"))
         if obj is dataclasses.replace and arguments.values:
             cls = plain_class(arguments.values[0].typ)
-            if cls is None:
+            if cls is None or not is_dataclass(cls):
                 raise UnknownCodeError(_at(frame, node, "makes an instance of a class that is not known"))
             self._look_into(cls, fresh(cls), Arguments((), {}, more=True), frame, node)
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from optiflow.plan.inference.core_schema import functions_of
 from optiflow.plan.inference.knowledge import is_pure, varies
-from optiflow.plan.inference.operations import FIXED, inert, metaclass_is_known
+from optiflow.plan.inference.operations import FIXED, hidden_operations, inert, metaclass_is_known
 from optiflow.plan.inference.vouching import (
     ABSENT,
     attribute_of,
@@ -208,9 +208,13 @@ def _look_at_value(value: Any, looking: _Looking, depth: int = 0) -> None:
         parts = value
     elif cls is dict:
         parts = [each for pair in value.items() for each in pair]
+    elif isinstance(value, enum.Enum):
+        # A member is handed out as it is, and at most compared.
+        if any(name[:2] == "__" for name in hidden_operations(cls)):
+            looking.refuse(f"{cls.__name__} compares its members by code of its own")
     elif not inert(cast(Hashable, cls)):
         looking.refuse(f"a {cls.__name__} is kept in a class, which may run code of its own when it is used")
-    elif not isinstance(value, enum.Enum):
+    else:
         parts = (*(tuple.__iter__(value) if isinstance(value, tuple) else ()), *getattr(value, "__dict__", {}).values())
     if depth > _DEEPEST:
         looking.refuse("values are nested too deep in a class")

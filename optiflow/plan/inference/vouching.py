@@ -153,9 +153,16 @@ def name_of_class(cls: Any) -> str | None:
     module, name = type.__getattribute__(cls, "__module__"), type.__getattribute__(cls, "__qualname__")
     if type(module) is not str or type(name) is not str or _held(module, name) is not cls:
         return None
+    if not _is_of_library(module):
+        return None
     if type.__getattribute__(cls, "__flags__") & _HEAP and next(own_code(cls), None) is not None:
         return None
     return f"{module}.{name}"
+
+
+def _is_of_library(module: str) -> bool:
+    file = _variables(sys.modules[module]).get("__file__")
+    return module in sys.builtin_module_names if type(file) is not str else not is_users_file(file)
 
 
 def own_code(cls: type) -> Iterator[str]:

@@ -42,7 +42,6 @@ from optiflow.plan.inference.knowledge import (
 )
 from optiflow.plan.inference.vouching import home, is_users, is_users_file, name_of_class, own_code, vouched_name
 
-
 seen: list[Any] = []
 
 
