@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from optiflow.plan.inference import runnables
@@ -125,6 +125,12 @@ class Analysis(Calls):
 
     def run_callable(self, function: Any) -> None:
         """Follow a callable that somebody else calls with data."""
+        if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
+            # Not by its name: asking a Runnable is taken for granted once its methods were followed.
+            self.call_function(
+                function.__func__, Arguments((DATA,), {}, more=True), known(function.__self__), None, None
+            )
+            return
         self.call_object(function, Arguments((DATA,), {}), None, None)
 
 

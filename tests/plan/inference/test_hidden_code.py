@@ -174,8 +174,14 @@ class Abstract(abc.ABC):
     def __init__(self, *args: Any) -> None:
         self.args = args
 
+    @abc.abstractmethod
+    def size(self) -> int: ...
+
 
 class Concrete(Abstract):
+    def size(self) -> int:
+        return 1
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
 
