@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import enum
 import functools
 import inspect
@@ -28,27 +29,32 @@ from pydantic import BaseModel
 from optiflow.plan.guards.content import is_plain
 from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
 from optiflow.plan.inference import results, runnables
-from optiflow.plan.inference.classes import filled_fields, is_users, only_stores
+from optiflow.plan.inference.classes import filled_fields, is_users
 from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.hidden import hidden_code, is_typed_dict
+from optiflow.plan.inference.inherited import inherited, is_super, stores
 from optiflow.plan.inference.knowledge import (
-    CALLED_KEYWORDS,
     FILLING,
-    HIGHER_ORDER,
     MUTATORS,
     Plain,
+    called_arguments,
     data_class_methods,
     is_outside,
     is_print,
     is_pure,
     pure_methods,
     qualified,
+    refused_keywords,
+    takes_text,
     varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
+from optiflow.plan.inference.operations import computed_attributes
 from optiflow.plan.inference.operators import ANY, hidden_operator, is_inert
 from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
+from optiflow.plan.inference.vouching import name_of_class
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.expressions import Expressions
@@ -86,6 +92,8 @@ class Calls(Objects):
 
     def call(self, node: ast.Call, frame: Expressions) -> Value:
         """The value of a call, after looking at everything that it does."""
+        if isinstance(node.func, ast.Attribute) and is_super(node.func.value, frame):
+            return self._call_inherited(node.func.attr, self._arguments(node, frame), frame, node)
         if isinstance(node.func, ast.Attribute):
             owner = frame.eval(node.func.value)
             if owner.kind == "object" and type(owner.obj) in _BUILTIN:
@@ -98,6 +106,17 @@ class Calls(Objects):
             function = frame.eval(node.func)
         arguments = self._arguments(node, frame)
         return self.call_value(function, arguments, frame, node)
+
+    def _call_inherited(self, name: str, arguments: Arguments, frame: Any, node: ast.Call) -> Value:
+        """``super().name(...)``."""
+        found = inherited(name, frame)
+        if found is not None and isinstance(found[1], FunctionType):
+            return self.call_function(found[1], arguments, found[0], frame, node)
+        if found is None or not stores(found[1]):
+            raise UnknownCodeError(_at(frame, node, f"super().{name}() is not followed"))
+        self._look_at_functions(arguments, frame, node)
+        self._absorb_state(arguments, frame, node)
+        return known(None)
 
     def call_value(self, function: Value, arguments: Arguments, frame: Expressions, node: ast.AST) -> Value:
         """Call a value."""
@@ -169,15 +188,15 @@ class Calls(Objects):
         ):
             return self._change(owner, name, arguments, frame, node)
         if name in pure_methods(cls):
+            if name in ("format", "format_map"):
+                self._look_at_attributes(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
             method = class_attribute(cls, name)
-            if (
-                name in data_class_methods()
-                and (issubclass(cls, BaseModel | tuple) or is_dataclass(cls))
-                and not is_users(method)
-            ):
+            if name in data_class_methods() and _has_fields(cls) and not is_users(getattr(method, "__func__", method)):
+                if name_of_class(cls) is None:
+                    self._look_into(cls, owner, Arguments((), {}, more=True), frame, node)
                 return FRESH
             if isinstance(method, FunctionType) and not is_opaque(cls):
                 self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
@@ -225,6 +244,7 @@ class Calls(Objects):
             self.findings.speaks = True
             return known(None)
         if is_outside(obj):
+            self._follow_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
@@ -291,7 +311,7 @@ class Calls(Objects):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"writes a log with {type(owner).__module__}"))
             return known(None)
-        if isinstance(owner, type) and is_pure(owner):
+        if isinstance(owner, type) and is_pure(obj):
             self._look_at_time(obj, frame, node)
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
@@ -306,30 +326,50 @@ class Calls(Objects):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(function))}"))
             return DATA
-        if isinstance(owner, type) and issubclass(owner, BaseModel) and name in data_class_methods():
+        if (
+            isinstance(owner, type)
+            and issubclass(owner, BaseModel)
+            and name in data_class_methods()
+            and not is_users(function)
+        ):
             self._absorb_state(arguments, frame, node)
+            if name_of_class(owner) is None:
+                self._look_into(owner, fresh(owner), Arguments((), {}, more=True), frame, node)
             return fresh(owner)
         if isinstance(function, FunctionType):
             return self.call_function(function, arguments, known(owner), frame, node)
         return self.call_object(function, arguments, frame, node)
 
-    def _construct(self, cls: type, arguments: Arguments, frame: Any, node: Any) -> Value:
+    def _construct(self, cls: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         self._look_at_functions(arguments, frame, node)
         self._absorb_state(arguments, frame, node)
         if runnables.is_trusted_model(cls):
             return model(runnables.MESSAGE)
-        if issubclass(cls, dict | enum.Enum) or only_stores(cls):
-            given = built(*arguments.named, *filled_fields(cls))
-            return Value("data", fresh=True, typ=cls, shapes=given.shapes)
-        init = inspect.getattr_static(cls, "__init__", None)
-        made = fresh(cls)
-        # An error is made to be raised: the run ends with it.
-        if issubclass(cls, BaseException) or (init is object.__init__ and cls.__new__ is object.__new__):
-            return made
-        if isinstance(init, FunctionType) and type(cls) is type and cls.__new__ is object.__new__:
-            self.call_function(init, arguments, made, frame, node)
-            return made
-        raise UnknownCodeError(_at(frame, node, f"makes a {cls.__qualname__}, which is not known"))
+        if is_typed_dict(cls):
+            return built(*arguments.named)
+        if issubclass(cls, enum.Enum):
+            self._look_into(cls, data(cls), Arguments((), {}), frame, node)
+            return data(cls)
+        given = built(*arguments.named, *filled_fields(cls))
+        made = Value("data", fresh=True, typ=cls, shapes=given.shapes) if _has_fields(cls) else fresh(cls)
+        self._look_into(cls, made, arguments, frame, node)
+        return made
+
+    def _look_into(self, cls: type, made: Value, arguments: Arguments, frame: Any, node: Any) -> None:
+        """An instance is made, copied or dumped: the application's code that runs then is followed."""
+        hidden = hidden_code(cls)
+        if hidden.refused is not None:
+            raise UnknownCodeError(_at(frame, node, hidden.refused))
+        for name in ("__init__", "__new__", "__post_init__"):
+            method = class_attribute(cls, name)
+            if is_users(getattr(method, "__func__", method)):
+                self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
+        if hidden.init is not None:
+            self.call_function(hidden.init, arguments, made, frame, node)
+        for after in hidden.after:
+            self.call_function(after, Arguments((), {}, more=True), made, frame, node)
+        for function in hidden.functions:
+            self.call_object(function, Arguments((DATA,), {}, more=True), frame, node)
 
     def _look_at_time(self, obj: Any, frame: Any, node: Any) -> None:
         """Waiting for a timer, and reading a clock: only what does not change for a while may be read early."""
@@ -355,28 +395,63 @@ class Calls(Objects):
         # What a model makes of the run's configuration is the same for every node that asks it.
         self._absorb_input(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
+        for value in arguments.all:
+            if value.kind == "object" and isinstance(value.obj, type) and name_of_class(value.obj) is None:
+                # An answer may be made an instance of it.
+                self._look_into(value.obj, fresh(value.obj), Arguments((), {}, more=True), frame, node)
 
     def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:
         """What a pure function surely calls has to be known."""
-        called = [arguments.named[name] for name in CALLED_KEYWORDS if name in arguments.named]
-        called += arguments.values[:1] if obj in HIGHER_ORDER else ()
+        places, keywords = called_arguments(obj)
+        refused = refused_keywords(obj)
+        if arguments.more and (keywords or refused):
+            raise UnknownCodeError(_at(frame, node, "unpacks arguments that may hand over a function"))
+        for name in refused & arguments.named.keys():
+            if arguments.named[name].kind != "object" or arguments.named[name].obj is not None:
+                raise UnknownCodeError(_at(frame, node, f"hands over a class as {name!r}, whose methods are called"))
+        called = [arguments.named[name] for name in keywords if name in arguments.named]
+        called += [value for at, value in enumerate(arguments.values) if at in places]
         for value in called:
             if value.kind == "object" and isinstance(value.obj, type):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind != "object" and value.code is None:
+            elif value.kind != "object" and value.code is None and not takes_text(obj):
                 raise UnknownCodeError(_at(frame, node, "hands over a function that is not known"))
+        if obj is type and (len(arguments.values) != 1 or arguments.named):
+            raise UnknownCodeError(_at(frame, node, "makes a class"))
+        if obj is dataclasses.replace and arguments.values:
+            cls = plain_class(arguments.values[0].typ)
+            if cls is None or not is_dataclass(cls):
+                raise UnknownCodeError(_at(frame, node, "makes an instance of a class that is not known"))
+            self._look_into(cls, fresh(cls), Arguments((), {}, more=True), frame, node)
+
+    def _look_at_attributes(self, arguments: Arguments, frame: Any, node: Any) -> None:
+        """A text with ``{x.name}`` reads attributes of what it is formatted with."""
+        for value in arguments.all:
+            cls = plain_class(value.typ)
+            if cls is not None and computed_attributes(cls):
+                raise UnknownCodeError(_at(frame, node, f"may read what {cls.__name__} computes when it is asked"))
 
     def _look_at_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         """Functions that are handed over will be called, with nobody knows what."""
+        self._follow_functions(arguments, frame, node)
+        for value in arguments.all:
+            if value.code is not None or (value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS)):
+                continue
+            if value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
+                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
+            if hidden := hidden_operator(value, ANY):
+                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
+
+    def _follow_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         for value in arguments.all:
             if value.code is not None and frame is not None:
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
-                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
-            elif hidden := hidden_operator(value, ANY):
-                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
+
+
+def _has_fields(cls: type) -> bool:
+    return issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
 
 
 def _parameters(code: Any) -> int:

@@ -28,6 +28,9 @@ class NodeState:
     attributes: bool
     """Whether the keys are attributes (pydantic model, dataclass), not items."""
 
+    computed: frozenset[str] = frozenset()
+    """Attributes that the schema's own code computes."""
+
 
 @dataclass
 class Findings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from optiflow.plan.guards.reads import MISSING, Cell, Item, Kind, Place
 from optiflow.plan.inference.expressions import Expressions
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.operators import ANY, ARITHMETIC, ITEM
 from optiflow.plan.inference.rebound import is_rebound
 from optiflow.plan.inference.static import sets_by_code
@@ -18,7 +19,6 @@ from optiflow.plan.inference.values import DATA, Value, fresh, join, known, plai
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.analysis import Analysis
-    from optiflow.plan.inference.objects import Arguments
 
 __all__ = ["Frame"]
 
@@ -102,8 +102,10 @@ class Frame(Expressions):
 
     def _do_raise(self, node: ast.Raise) -> None:
         for part in (node.exc, node.cause):
-            if part is not None:
-                self.eval(part)
+            raised = None if part is None else self.eval(part)
+            if raised is not None and raised.kind == "object" and isinstance(raised.obj, type):
+                # ``raise Failure`` makes one.
+                self.analysis.call_object(raised.obj, Arguments((), {}), self, node)
 
     def _do_assert(self, node: ast.Assert) -> None:
         self.test(node.test)

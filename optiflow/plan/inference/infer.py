@@ -26,7 +26,7 @@ from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.runnables import is_runnable
 from optiflow.plan.inference.static import class_attribute, is_executor
 from optiflow.plan.inference.values import CONFIG, STATE, Value, data, plain_class
-from optiflow.plan.schema import fields_of
+from optiflow.plan.schema import computed_fields, fields_of
 
 __all__ = ["declared_classes", "infer_effects", "is_pure_function", "may_wait"]
 
@@ -63,7 +63,9 @@ def _only_function(runnable: Any) -> FunctionType | None:
 
 
 def _infer(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
-    findings = Findings(NodeState(visible, _types(input_schema), fields_of(input_schema) is not None))
+    findings = Findings(
+        NodeState(visible, _types(input_schema), fields_of(input_schema) is not None, computed_fields(input_schema))
+    )
     try:
         writes = _follow(runnable, findings)
     except UnknownCodeError as unknown:

@@ -166,6 +166,8 @@ class Objects:
         if state.attributes and name in state.keys:
             self.findings.read(name)
             return data(state.types.get(name))
+        if name in state.computed:
+            frame.give_up(node, f".{name} of the state is computed by code of its schema")
         self.findings.read_whole(f"{frame.place(node)} .{name}")
         return DATA
 

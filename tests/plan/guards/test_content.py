@@ -97,7 +97,12 @@ class Holder:
 
 
 class MyMessage(HumanMessage):
-    """A message class of the application's."""
+    """A message class of the application's, with code of its own."""
+
+    @property
+    def label(self) -> str:
+        """Computed when asked for."""
+        return str(self)
 
 
 @pytest.mark.parametrize(
