@@ -23,6 +23,9 @@ from optiflow.record.schema import RunRecord
 __all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "medians_of", "samples_of"]
 
 
+_MOST_RUNS = 4
+"""How many further runs of the baseline are looked at for what differs between them."""
+
 _USUAL = ("runtime_s", "tokens", "cpu_s", "peak_rss_mb")
 
 
@@ -183,8 +186,9 @@ def _verdicts(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord]) -
     for (arm, block), record in jobs.items():
         if arm != plan.baseline and record.status == "ok" and block in baselines:
             baseline, before = baselines[block]
+            again = [other for of_block, (other, _) in baselines.items() if of_block != block][:_MOST_RUNS]
             criteria = CriteriaConfig.model_validate(record.config["criteria"])
-            judged[arm].append(judge(record, baseline, criteria, before=before))
+            judged[arm].append(judge(record, baseline, criteria, before=before, again=again))
     verdicts, reasons = {}, {}
     for name in (arm.name for arm in plan.arms if arm.name != plan.baseline):
         verdicts[name], reason = _verdict(judged[name])

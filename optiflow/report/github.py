@@ -6,6 +6,7 @@ from optiflow.analysis.outcome import Outcome
 from optiflow.errors import BaselineFailedError, RunFailedError
 from optiflow.report.markdown import escaped, table
 from optiflow.report.terminal import figure_text
+from optiflow.report.wording import difference_lines
 
 __all__ = ["job_summary"]
 
@@ -21,8 +22,8 @@ def job_summary(outcome: Outcome | RunFailedError) -> str:
     verdict = outcome.verdict
     toggles = ", ".join(outcome.record.toggles_on) or "no toggle"
     parts = [f"## OptiFlow: {verdict.outcome}", f"{escaped(outcome.record.workflow)} with {escaped(toggles)}"]
-    if verdict.difference is not None:
-        parts.append(f"**The answer differs:** {escaped(verdict.difference)}")
+    if lines := difference_lines(verdict):
+        parts.append("**The answer differs:**\n\n" + "\n".join(f"- {escaped(line)}" for line in lines))
     figures = [
         [name, figure_text(outcome.baseline_figures.get(name)), figure_text(outcome.figures.get(name))]
         for name in _SHOWN

@@ -30,6 +30,9 @@ _ARM = (
 )
 """The figures shown of each of the two runs."""
 
+_MOST = 1000
+"""Most differences, and most places, that are listed."""
+
 
 def as_text(outcome: Outcome) -> str:
     """The outcome as JSON text, indented."""
@@ -67,6 +70,10 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
         "critical_path_s": outcome.figures.get("critical_path_s"),
         "outputs_equal": verdict.outputs_equal,
         "difference": verdict.difference,
+        "differences": list(verdict.differences[:_MOST]),
+        "differences_left_out": max(0, len(verdict.differences) - _MOST),
+        "varying": list(verdict.varying[:_MOST]),
+        "varying_left_out": max(0, len(verdict.varying) - _MOST),
         "criteria": [
             {
                 "name": result.name,

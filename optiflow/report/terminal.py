@@ -13,6 +13,7 @@ from rich.text import Text
 
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import CriterionResult
+from optiflow.report.wording import difference_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,9 +204,8 @@ def _conclusion(outcome: Outcome) -> Text:
         saved = outcome.figures.get("tokens_saved", 0)
         if saved:
             text.append(f"{figure_text(saved)} tokens saved; ")
-        text.append(
-            "answer equals the baseline's\n" if verdict.outputs_equal else f"answer differs: {verdict.difference}\n"
-        )
+        lines = difference_lines(verdict)
+        text.append("answer differs: " + "\n  ".join(lines) + "\n" if lines else "answer equals the baseline's\n")
     text.append(verdict.outcome, style=_STYLE[verdict.outcome])
     text.append(f"  record {outcome.record.record_id}")
     if not outcome.is_baseline:

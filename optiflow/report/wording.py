@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from optiflow.analysis.experiment.power import MOST_BLOCKS, Outlook
 from optiflow.analysis.experiment.results import ArmResult, Effect, ExperimentAnalysis, ShapleyShare
+from optiflow.analysis.verdict import Verdict
 from optiflow.experiment.plan import ExperimentPlan
 
 __all__ = [
     "call_text",
+    "difference_lines",
     "effect_text",
     "notes_of",
     "outlook_text",
@@ -19,6 +21,25 @@ __all__ = [
     "share_text",
     "size_text",
 ]
+
+
+_DIFFERENCES = 10
+"""Most differences, and most places, told in a report for people."""
+
+
+def difference_lines(verdict: Verdict) -> list[str]:
+    """How an answer differs, a line each: as runs of the baseline never did, then where these differ themselves."""
+    if verdict.difference is None:
+        return []
+    differences = verdict.differences or (verdict.difference,)
+    lines = list(differences[:_DIFFERENCES])
+    if more := len(differences) - len(lines):
+        lines.append(f"and {more} more differences")
+    if verdict.varying:
+        shown = ", ".join(verdict.varying[:_DIFFERENCES])
+        more = len(verdict.varying) - _DIFFERENCES
+        lines.append(f"runs of the baseline differ from each other at {shown}{f' and {more} more' if more > 0 else ''}")
+    return lines
 
 
 def size_text(plan: ExperimentPlan) -> str:

@@ -44,6 +44,32 @@ def test_a_different_answer_is_a_regression_whatever_the_criteria(finished_recor
     assert verdict.difference.startswith("$.brief: ")
 
 
+def _answered(make: Make, **state: Any) -> RunRecord:
+    return make(output=Output(state=state, sha256="0" * 64))
+
+
+def test_what_the_baseline_does_not_have_with_itself_is_told_first(finished_record: Make) -> None:
+    """A time stamp differs between any two runs; beside it the answer is wrong. The order of keys says nothing."""
+    first, second = (_answered(finished_record, at=number, brief="right", list=["a", number]) for number in (1, 2))
+    wrong = _answered(finished_record, list=["b", 3], brief="wrong", at=3)
+    verdict = judge(wrong, first, CriteriaConfig(), again=[second])
+    assert verdict.differences == ("$.brief: 'right' != 'wrong'", "$.list[0]: 'a' != 'b'")
+    assert verdict.difference == verdict.differences[0]
+    assert verdict.varying == ("$.at", "$.list[1]")
+    alone = judge(wrong, first, CriteriaConfig())
+    assert (alone.difference, len(alone.differences), alone.varying) == ("$.at: 1 != 3", 4, ())
+
+
+def test_where_only_the_baseline_s_own_places_differ_the_exit_code_stays(finished_record: Make) -> None:
+    """Nothing is proved either way: it is a difference, which is said to be the baseline's own."""
+    first, second, third = (_answered(finished_record, at=number) for number in (1, 2, 3))
+    verdict = judge(third, first, CriteriaConfig(), again=[second])
+    assert (verdict.exit_code, verdict.outputs_equal, verdict.differences) == (3, False, ())
+    assert (verdict.difference, verdict.varying) == ("$.at: 1 != 3", ("$.at",))
+    missing = judge(_answered(finished_record), first, CriteriaConfig(), again=[second])
+    assert missing.differences == ("$.at: 1 != (nothing)",)
+
+
 def test_an_answer_that_is_not_there_differs(finished_record: Make) -> None:
     """A run without an output is not equal to one with."""
     assert judge(finished_record(output=None), finished_record(), CriteriaConfig()).outputs_equal is False
