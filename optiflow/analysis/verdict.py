@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from optiflow.analysis.differences.difference import Difference
 from optiflow.analysis.differences.places import Places
-from optiflow.analysis.figures import Figure, figures
+from optiflow.analysis.figures import Figure, compared_by_price, figures
 from optiflow.config.criteria import CriteriaConfig, Criterion
 from optiflow.quality.grade import grade_position
 from optiflow.record.normalise import first_difference
@@ -31,6 +31,7 @@ class CriterionResult:
     passed: bool | None
     """None: not judged, for the reason in ``note``."""
     note: str = ""
+    """Why it is not judged, or what the figure is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ def _judge_one(
     value = measured.get(criterion.figure)
     note = _not_judged(criterion, record, baseline, criteria, value)
     passed = None if note or value is None else _holds(criterion, value)
+    if passed is not None and criterion.figure == "tokens_ratio" and _cached(measured, baseline):
+        note = "cached tokens at their price" if compared_by_price(measured, baseline) else "cached tokens in full"
     return CriterionResult(criterion.name, criterion.figure, criterion.limit, value, passed, note)
 
 
@@ -159,6 +162,11 @@ def _not_judged(
     ):
         return "not the reference baseline"
     return "no such figure in this run" if value is None else ""
+
+
+def _cached(*runs: Mapping[str, Figure]) -> bool:
+    """Whether a provider's prompt cache had or took tokens of one of some runs."""
+    return any(run.get(f"cache_{kind}_tokens") for run in runs for kind in ("read", "write"))
 
 
 def _holds(criterion: Criterion, value: Figure) -> bool:

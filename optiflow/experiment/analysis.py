@@ -40,12 +40,13 @@ def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAna
         The analysis; an arm without any run is INCONCLUSIVE.
     """
     jobs = _by_job(plan, records)
-    samples = samples_of(plan, records, plan.figures)
+    shown = _with_prices(plan.figures, records)
+    samples = samples_of(plan, records, shown)
     verdicts, reasons = _verdicts(plan, jobs)
     return ExperimentAnalysis(
         experiment_id=plan.experiment_id,
         name=plan.name,
-        metrics=tuple(_metric(plan, samples[figure], figure) for figure in plan.figures),
+        metrics=tuple(_metric(plan, samples[figure], figure) for figure in shown),
         verdicts=verdicts,
         reasons=reasons,
         complete=len(jobs) == len(plan.jobs),
@@ -83,7 +84,7 @@ def compare_runs(
         for block, record in enumerate(records)
     ]
     metrics = []
-    for figure in _USUAL:
+    for figure in _with_prices(_USUAL, [*before, *after]):
         samples = [
             Sample(name, block, place, float(value))
             for name, block, place, shown in runs
@@ -105,7 +106,8 @@ def compare_experiments(
     shared = [arm.name for arm in second[0].arms if arm.name in {other.name for other in first[0].arms}]
     if not shared:
         raise ConfigurationError(f"experiments {first[0].name!r} and {second[0].name!r} have no arm in common")
-    compared = [name for name in second[0].figures if name in first[0].figures]
+    shared_figures = [name for name in second[0].figures if name in first[0].figures]
+    compared = _with_prices(shared_figures, [*first[1], *second[1]])
     earlier, later = (samples_of(plan, records, compared) for plan, records in (first, second))
     metrics = []
     for figure, before, after in zip(compared, earlier.values(), later.values(), strict=True):
@@ -142,6 +144,12 @@ def medians_of(samples: Sequence[Sample]) -> Mapping[str, float]:
     for sample in samples:
         values[sample.arm].append(sample.value)
     return {arm: median(measured) for arm, measured in values.items()}
+
+
+def _with_prices(names: Sequence[str], records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Some figures, and beside tokens what they are at their price where a provider's prompt cache had or took some."""
+    cached = any(record.tokens and (record.tokens.cache_read or record.tokens.cache_write) for record in records)
+    return (*names, "tokens_priced") if cached and "tokens" in names and "tokens_priced" not in names else tuple(names)
 
 
 def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:

@@ -9,7 +9,7 @@ import pytest
 
 from optiflow.analysis.verdict import CriterionResult, judge
 from optiflow.config.criteria import CriteriaConfig, Criterion, Reference
-from optiflow.record.schema import Output, RunRecord
+from optiflow.record.schema import Output, RunRecord, Tokens
 
 Make = Callable[..., RunRecord]
 
@@ -79,6 +79,20 @@ def test_a_failed_criterion_is_a_regression(finished_record: Make) -> None:
     """One bound that does not hold is enough."""
     verdict = judge(finished_record(), finished_record(), _criteria({"figure": "runtime_s", "at_most": 9}))
     assert (verdict.outcome, verdict.exit_code) == ("REGRESSED", 3)
+
+
+def test_tokens_over_baseline_are_judged_at_their_price(finished_record: Make) -> None:
+    """As many as before, but read from the provider's cache no more: it fails, and says what was judged."""
+    bound: dict[str, Any] = {"figure": "tokens_ratio", "at_most": 1.0}
+    cached = finished_record(tokens=Tokens(prompt=80, completion=20, total=100, cache_read=80, priced=28.0))
+    fresh = finished_record(tokens=Tokens(prompt=80, completion=20, total=100, priced=100.0))
+    older = finished_record(tokens=Tokens(prompt=80, completion=20, total=100))
+    result = _one(fresh, cached, **bound)
+    assert (result.passed, result.note) == (False, "cached tokens at their price")
+    assert _one(cached, fresh, **bound).passed is True
+    result = _one(cached, older, **bound)
+    assert (result.value, result.passed, result.note) == (1.0, True, "cached tokens in full")
+    assert _one(fresh, fresh, **bound).note == ""
 
 
 def test_a_run_that_did_not_finish_is_inconclusive(finished_record: Make) -> None:
