@@ -299,7 +299,7 @@ def path_of_an_object() -> Shared:
             return f"dir/{tick()}"
 
     path = Path()
-    return Shared(lambda held: os.path.basename(path))
+    return Shared(lambda held: os.path.basename(path))  # noqa: PTH119
 
 
 @place
@@ -359,11 +359,10 @@ def property_of_a_partial() -> Shared:
 
 @place
 def property_of_a_c_function() -> Shared:
-    class Sequence:
-        number = property(functools.partial(next, itertools.count()))  # type: ignore[arg-type]
+    following = itertools.count().__next__
 
     class Counted:
-        value = property(lambda self, following=itertools.count().__next__: following())
+        value = property(lambda self: following())
 
     counted = Counted()
     return Shared(lambda held: counted.value)

@@ -26,8 +26,7 @@ def through_a_helper(look: Look) -> Look:
         return look(held)
 
     def helper(held: Any) -> Any:
-        found = inner(held)
-        return found
+        return inner(held)
 
     return helper
 
@@ -123,7 +122,7 @@ def through_a_comprehension(look: Look) -> Look:
 @reach
 def through_a_dict_comprehension(look: Look) -> Look:
     def reached(held: Any) -> Any:
-        return {"found": look(held) for _ in (0,)}
+        return {name: look(held) for name in ("found",)}
 
     return reached
 

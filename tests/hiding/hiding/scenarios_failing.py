@@ -9,7 +9,8 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -196,11 +197,13 @@ def failing_soon(dice: random.Random, asynchronous: bool) -> Scene:
     """Nobody waits for what is not needed any more."""
     begun = [0.0]
 
-    def begin(s: Any) -> None:
+    @contextmanager
+    def during() -> Iterator[None]:
         begun[0] = time.monotonic()
+        yield
 
-    nodes = [asking("k0", begin, fails), resting("k1", pause=0.6), asking("k2")]
-    return scene(nodes, asynchronous, after=lambda: time.monotonic() - begun[0] < 0.4)
+    nodes = [asking("k0", last=fails), resting("k1", pause=0.6), asking("k2")]
+    return scene(nodes, asynchronous, during=during, after=lambda: time.monotonic() - begun[0] < 0.4)
 
 
 @scenario
