@@ -28,7 +28,10 @@ from measure import median_interval
 from results import Figure, options_parser, publish
 
 ARMS = ("safe", "all", "parallel")
-TOGGLES = ("async", "cache", "clients", "dispatch", "durability", "limits", "log_level", "monitor", "speculate")
+TOGGLES = (
+    "async", "cache", "clients", "dispatch", "durability", "limits", "log_level", "monitor", "speculate", "node cache",
+    "exec",
+)  # fmt: skip
 _LONGEST_S = 20
 _EVENTS = ".log"
 """Where a difference lies that is only one of the order of events."""

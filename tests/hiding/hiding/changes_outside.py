@@ -18,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 
 from hiding.models import LLM, Echo
-from hiding.roles import asks, sleeps
+from hiding.roles import asking, asks, logging_with, sleeps, writing
 from hiding.scene import Lab, Pair, Role, change
 
 Move = Callable[[], object]
@@ -274,59 +274,6 @@ def a_stream_that_is_printed_to(lab: Lab, move: Move) -> Role:
         async def asynchronous(s: Any) -> Any:
             print("at", key)
             return {key: (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content}
-
-        return sync, asynchronous
-
-    return role
-
-
-def asking(llm: Any) -> Role:
-    """A node that asks this model."""
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            return {key: llm.invoke(f"{key} {s[need]}"[:40]).content}
-
-        async def asynchronous(s: Any) -> Any:
-            return {key: (await llm.ainvoke(f"{key} {s[need]}"[:40])).content}
-
-        return sync, asynchronous
-
-    return role
-
-
-def writing(more: str) -> Role:
-    """A node that writes to a reduced key too."""
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            return {key: LLM.invoke(f"{key} {s[need]}"[:40]).content, more: key}
-
-        async def asynchronous(s: Any) -> Any:
-            return {key: (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content, more: key}
-
-        return sync, asynchronous
-
-    return role
-
-
-def logging_with(listening: logging.Handler, filters: list[logging.Filter]) -> Role:
-    """A node that logs to a logger of its own."""
-    logger = logging.Logger("hiding")
-    logger.addHandler(listening)
-    for each in filters:
-        logger.addFilter(each)
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            text = LLM.invoke(f"{key} {s[need]}"[:40]).content
-            logger.warning("done %s", key)
-            return {key: text}
-
-        async def asynchronous(s: Any) -> Any:
-            text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
-            logger.warning("done %s", key)
-            return {key: text}
 
         return sync, asynchronous
 

@@ -1,15 +1,16 @@
-"""What scenarios take from the hiding places: one at random, and a handler that writes everything down."""
+"""What scenarios have in common: a hiding place at random, chains, a handler that writes everything down."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from hiding.scene import PLACES, Shared
+from hiding.scene import PLACES, Pair, Scene, Shared, chain, state_of
 
-__all__ = ["Witness", "a_moving_place", "a_shared_place", "heard"]
+__all__ = ["Witness", "a_moving_place", "a_shared_place", "built", "heard", "scene"]
 
 
 def a_shared_place(dice: random.Random) -> Shared:
@@ -68,3 +69,14 @@ class Witness(BaseCallbackHandler):
 def heard(log: list[str]) -> Witness:
     """A handler that writes to a log."""
     return Witness(log)
+
+
+def scene(nodes: Sequence[Pair], asynchronous: bool, **more: Any) -> Scene:
+    """A chain over the usual state."""
+    return built(state_of(len(nodes)), nodes, asynchronous, **more)
+
+
+def built(schema: Any, nodes: Sequence[Pair], asynchronous: bool, **more: Any) -> Scene:
+    """A chain over a state of its own; ``input`` is what it begins with."""
+    given = more.pop("input", {"q": "question"})
+    return Scene(chain(schema, [node[asynchronous] for node in nodes]), given, **more)

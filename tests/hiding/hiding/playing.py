@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import aclosing, closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+
+import langgraph.graph.state
 
 import optiflow
 from hiding.generator import Spec
 from hiding.scene import Scene
 from optiflow.analysis.equivalence.difference import difference
+from optiflow.injection.hook import CONFIGURATION
+from optiflow.injection.patch import apply
+from optiflow.optimizations.registry import preset
 
 __all__ = ["PLAIN", "Arm", "Verdict", "play", "verdict"]
 
 PLAIN = "plain"
+EXEC = "exec"
+"""The program is left as it is, and its graphs are optimized as `optiflow exec` does it."""
 Arm = str
-"""``plain``, a preset, or a toggle."""
+"""``plain``, ``exec``, a preset, or a toggle."""
+_OPTIONS: Mapping[Arm, Mapping[str, Mapping[str, Any]]] = {
+    "speculate": {"speculate": {"branch": "first"}},
+    "node cache": {"cache": {"nodes": "auto"}},
+}
+"""Toggles that do nothing in a first run unless they are told more."""
 
 Seen = dict[str, Any]
 
@@ -44,12 +58,17 @@ class Verdict:
         )
 
 
-def verdict(spec: Spec, arms: Iterable[Arm]) -> Verdict:
-    """Run a graph twice plainly, then with each arm."""
+def verdict(spec: Spec, arms: Iterable[Arm], *, twice: bool = True) -> Verdict:
+    """Run a graph plainly, then with each arm.
+
+    Args:
+        spec: The graph.
+        arms: What it runs with.
+        twice: Whether it runs twice plainly in any case; it does, several times, where an arm is not like it.
+    """
     found = Verdict(spec)
     baseline, found.seconds[PLAIN] = _timed(spec, PLAIN)
-    again, _ = _timed(spec, PLAIN)
-    if unlike := difference("", baseline, again):
+    if twice and (unlike := difference("", baseline, play(spec, PLAIN))):
         found.unstable = str(unlike)
         return found
     for arm in arms:
@@ -66,8 +85,7 @@ def verdict(spec: Spec, arms: Iterable[Arm]) -> Verdict:
 
 
 def _timed(spec: Spec, arm: Arm) -> tuple[Seen, float]:
-    scene = spec.scene()
-    graph = _compiled(scene, arm)
+    scene, graph = _made(spec, arm)
     begun = perf_counter()
     seen = _played(scene, graph, spec.mode)
     return seen, perf_counter() - begun
@@ -75,16 +93,34 @@ def _timed(spec: Spec, arm: Arm) -> tuple[Seen, float]:
 
 def play(spec: Spec, arm: Arm) -> Seen:
     """Run a graph once; everything that can be seen of it."""
-    scene = spec.scene()
-    return _played(scene, _compiled(scene, arm), spec.mode)
+    scene, graph = _made(spec, arm)
+    return _played(scene, graph, spec.mode)
 
 
-def _compiled(scene: Scene, arm: Arm) -> Any:
+def _made(spec: Spec, arm: Arm) -> tuple[Scene, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if arm == EXEC:
+            with _patched():
+                scene = spec.scene()
+                return scene, scene.builder.compile(**scene.lab.compiling)
+        scene = spec.scene()
         if arm == PLAIN:
-            return scene.builder.compile(**scene.lab.compiling)
-        return optiflow.compile(scene.builder, opt=arm, **scene.lab.compiling)
+            return scene, scene.builder.compile(**scene.lab.compiling)
+        return scene, optiflow.compile(scene.builder, opt=_OPTIONS.get(arm, arm), **scene.lab.compiling)
+
+
+@contextmanager
+def _patched() -> Iterator[None]:
+    builder: Any = langgraph.graph.state.StateGraph
+    plain = builder.compile
+    os.environ[CONFIGURATION] = json.dumps(preset("all"))
+    apply(langgraph.graph.state)
+    try:
+        yield
+    finally:
+        builder.compile = plain
+        del os.environ[CONFIGURATION]
 
 
 def _played(scene: Scene, graph: Any, mode: str) -> Seen:

@@ -18,9 +18,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
 
-from hiding.generator_parts import a_shared_place, heard
+from hiding.generator_parts import a_shared_place, heard, scene
 from hiding.models import LLM, Echo
-from hiding.scene import Lab, Pair, Scene, chain, scenario, state_of
+from hiding.scene import Lab, Pair, Scene, scenario, state_of
 from hiding.steps import asking, resting, working
 
 
@@ -42,11 +42,6 @@ def spy() -> tuple[Callable[[Any], str], list[Any]]:
         return f"{value} {len(calls)}"
 
     return dumps, calls
-
-
-def scene(nodes: list[Pair], asynchronous: bool, **more: Any) -> Scene:
-    built = chain(state_of(len(nodes)), [node[asynchronous] for node in nodes])
-    return Scene(built, {"q": "question"}, **more)
 
 
 @scenario
