@@ -7,7 +7,7 @@ from hiding.generator import control, spec_of
 from hiding.playing import PLAIN, play, verdict
 from hiding.scene import CHANGES, PLACES, REACHES, SCENARIOS
 
-GRAPHS = 240
+GRAPHS = 220
 """Each of them has a hiding place or scenario of its own; ``benchmarks/hiding_places.py`` runs thousands."""
 
 

@@ -29,6 +29,7 @@ for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
 _MODES_OF: dict[str, tuple[Mode, ...]] = {
     "a_consumer_that_goes_away": ("stream", "astream"),
     "a_stream_of_messages": ("stream", "astream"),
+    "a_stream_of_tokens": ("stream", "astream"),
     "a_stream_of_events": ("astream_events",),
 }
 _STREAMED = ("a_consumer", "a_consumer_of_one_node", "a_consumer_of_custom_items")

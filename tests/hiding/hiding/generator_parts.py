@@ -10,7 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from hiding.scene import PLACES, Pair, Scene, Shared, chain, state_of
 
-__all__ = ["Witness", "a_moving_place", "a_shared_place", "built", "heard", "scene"]
+__all__ = ["Witness", "a_moving_place", "a_shared_place", "built", "heard", "scene", "token"]
 
 
 def a_shared_place(dice: random.Random) -> Shared:
@@ -80,3 +80,10 @@ def built(schema: Any, nodes: Sequence[Pair], asynchronous: bool, **more: Any) -
     """A chain over a state of its own; ``input`` is what it begins with."""
     given = more.pop("input", {"q": "question"})
     return Scene(chain(schema, [node[asynchronous] for node in nodes]), given, **more)
+
+
+def token(item: Any) -> Any:
+    """What is compared of an item of the stream of messages: its text, or the node that it came from."""
+    if hasattr(item, "content"):
+        return item.content
+    return item.get("langgraph_node") if isinstance(item, dict) else item

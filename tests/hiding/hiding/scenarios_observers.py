@@ -14,7 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackH
 from langchain_core.tracers import BaseTracer
 from langchain_core.tracers.context import collect_runs, register_configure_hook
 
-from hiding.generator_parts import heard, scene
+from hiding.generator_parts import heard, scene, token
 from hiding.models import Echo
 from hiding.scene import Lab, Scene, scenario
 from hiding.steps import asking, idle, resting, working
@@ -141,11 +141,8 @@ def a_handler_and_a_model_with_one(dice: random.Random, asynchronous: bool) -> S
 
 @scenario
 def a_stream_of_messages(dice: random.Random, asynchronous: bool) -> Scene:
-    def shown(item: Any) -> Any:
-        return (item.content, "") if hasattr(item, "content") else item.get("langgraph_node", "")
-
     nodes = [asking(f"k{number}") for number in range(dice.randint(2, 4))]
-    return scene(nodes, asynchronous, streamed=("messages",), judged=shown)
+    return scene(nodes, asynchronous, streamed=("messages",), judged=token)
 
 
 @scenario
