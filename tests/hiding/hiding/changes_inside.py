@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hiding.roles import touching
 from hiding.scene import Lab, Role, change
+from hiding.triggers import touching
 
 Move = Callable[[], object]
 

@@ -14,8 +14,8 @@ from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableLambda
 
 from hiding.models import LLM, Echo, answered
-from hiding.roles import asking
 from hiding.scene import Lab, Role, change
+from hiding.triggers import asking
 
 Move = Callable[[], object]
 

@@ -18,8 +18,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 
 from hiding.models import LLM, Echo
-from hiding.roles import asking, asks, logging_with, sleeps, writing
+from hiding.roles import asks, sleeps
 from hiding.scene import Lab, Pair, Role, change
+from hiding.triggers import asking, logging_with, writing
 
 Move = Callable[[], object]
 

@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from hiding.roles import moves, touching
+from hiding.roles import moves
 from hiding.scene import Lab, Role, change
+from hiding.triggers import touching
 
 Move = Callable[[], object]
 

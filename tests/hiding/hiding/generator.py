@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hiding.generator_parts import Witness
-from hiding.roles import INNOCENT, READERS, asks, collects
+from hiding.roles import INNOCENT, READERS, asks, collects, fails
 from hiding.scene import CHANGES, PLACES, REACHES, SCENARIOS, Lab, Pair, Role, Scene, chain, state_of
 
 __all__ = ["MODES", "Kind", "Mode", "Spec", "control", "spec_of"]
@@ -32,9 +32,11 @@ _MODES_OF: dict[str, tuple[Mode, ...]] = {
     "a_stream_of_tokens": ("stream", "astream"),
     "a_stream_of_events": ("astream_events",),
 }
-_STREAMED = ("a_consumer", "a_consumer_of_one_node", "a_consumer_of_custom_items")
+_STREAMED = ("a_consumer", "a_consumer_of_one_node", "a_consumer_of_custom_items", "a_consumer_of_what_a_writer_writes")
 _SCENARIOS = 0.3
 """Share of whole scenarios."""
+_FAILING = 0.12
+"""Share of graphs of which a node fails."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def _composed(spec: Spec, dice: random.Random) -> Scene:
             steps.insert(dice.randrange(len(steps)), _reader(REACHES["directly"](other.look), "state", dice))
             after.append(lambda: other.look(None))
             during.append(other.during)
+    if dice.random() < _FAILING:
+        steps.insert(dice.randrange(len(steps)), fails)
     nodes = []
     for number, role in enumerate(steps):
         need = dice.choice(["q", "q", "q", *(f"k{before}" for before in range(number))])
@@ -143,7 +147,7 @@ def _composed(spec: Spec, dice: random.Random) -> Scene:
         {"q": "question", **({"held": shared.held} if shared.held is not None and where == "state" else {})},
         lab,
         context=shared.held if where == "context" else None,
-        configurable={"held": shared.held} if where == "configuration" else {},
+        configurable={**lab.configurable, **({"held": shared.held} if where == "configuration" else {})},
         during=lambda: _together([*during, *lab.around]),
         after=lambda: [look() for look in after],
     )

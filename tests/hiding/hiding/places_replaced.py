@@ -152,6 +152,8 @@ def a_value_of_a_thread() -> Shared:
     LOCAL.number = 0
 
     def move() -> None:
-        LOCAL.number = getattr(LOCAL, "number", 0) + 1
+        # Of other threads it is chance whether one of them was used before.
+        if hasattr(LOCAL, "number"):
+            LOCAL.number += 1
 
     return Shared(lambda held: getattr(LOCAL, "number", "none"), move)

@@ -171,7 +171,8 @@ def _played(scene: Scene, graph: Any, mode: str) -> Seen:
                     scene.between()
                 once()
         except Exception as error:  # noqa: BLE001 - whatever the graph raises is what is being compared
-            seen["error"] = f"{type(error).__name__}: {error}"
+            notes = len(getattr(error, "__notes__", ()))
+            seen["error"] = f"{type(error).__name__}: {error} ({notes} notes)"
         seen["after"] = repr(scene.after())
         seen["log"] = list(scene.lab.log)
     return seen

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +13,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from hiding.models import LLM
-from hiding.scene import Look, Pair, Role
+from hiding.scene import Look, Pair
 
-__all__ = [
-    "INNOCENT",
-    "READERS",
-    "asking",
-    "asks",
-    "collects",
-    "logging_with",
-    "moves",
-    "sleeps",
-    "touching",
-    "writing",
-]
+__all__ = ["INNOCENT", "READERS", "asks", "collects", "fails", "moves", "sleeps"]
 
 
 def sleeps(key: str, need: str, pause: float) -> Pair:
@@ -169,6 +157,76 @@ def looks_and_tells(look: Look, key: str, need: str, pause: float) -> Pair:
     return sync, asynchronous
 
 
+def looks_between(look: Look, key: str, need: str, pause: float) -> Pair:
+    """Neither at its start nor at its end."""
+
+    def sync(s: Any) -> Any:
+        draft = LLM.invoke(f"{key} {s[need]}"[:40]).content
+        found = look(s.get("held"))
+        return {key: [found, LLM.invoke(f"better {draft}"[:40]).content]}
+
+    async def asynchronous(s: Any) -> Any:
+        draft = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
+        found = look(s.get("held"))
+        return {key: [found, (await LLM.ainvoke(f"better {draft}"[:40])).content]}
+
+    return sync, asynchronous
+
+
+def looks_twice(look: Look, key: str, need: str, pause: float) -> Pair:
+    def sync(s: Any) -> Any:
+        before = look(s.get("held"))
+        text = LLM.invoke(f"{key} {s[need]}"[:40]).content
+        return {key: [before, text, look(s.get("held"))]}
+
+    async def asynchronous(s: Any) -> Any:
+        before = look(s.get("held"))
+        text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
+        return {key: [before, text, look(s.get("held"))]}
+
+    return sync, asynchronous
+
+
+def looks_in_a_thread(look: Look, key: str, need: str, pause: float) -> Pair:
+    def sync(s: Any) -> Any:
+        found = look(s.get("held"))
+        time.sleep(pause)
+        return {key: [found, LLM.invoke(f"{key} {s[need]}"[:40]).content]}
+
+    async def asynchronous(s: Any) -> Any:
+        found = await asyncio.to_thread(look, s.get("held"))
+        return {key: [found, (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content]}
+
+    return sync, asynchronous
+
+
+def looks_and_gathers(look: Look, key: str, need: str, pause: float) -> Pair:
+    def sync(s: Any) -> Any:
+        found = look(s.get("held"))
+        return {key: [found, LLM.batch([f"{key} {s[need]}"[:40]])[0].content]}
+
+    async def asynchronous(s: Any) -> Any:
+        found = look(s.get("held"))
+        (answer,) = await asyncio.gather(asyncio.wait_for(LLM.ainvoke(f"{key} {s[need]}"[:40]), 9))
+        return {key: [found, answer.content]}
+
+    return sync, asynchronous
+
+
+def fails(key: str, need: str, pause: float) -> Pair:
+    """What would come after it must not have happened."""
+
+    def sync(s: Any) -> Any:
+        text = LLM.invoke(f"{key} {s[need]}"[:40]).content
+        raise ValueError(f"no use for {text}")
+
+    async def asynchronous(s: Any) -> Any:
+        text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
+        raise ValueError(f"no use for {text}")
+
+    return sync, asynchronous
+
+
 def looks_in_the_context(look: Look, key: str, need: str, pause: float) -> Pair:
     def sync(s: Any, runtime: Runtime[Any]) -> Any:
         found = look(runtime.context)
@@ -198,78 +256,19 @@ def looks_in_the_configuration(look: Look, key: str, need: str, pause: float) ->
 
 
 READERS: dict[str, tuple[Callable[[Look, str, str, float], Pair], ...]] = {
-    "state": (looks_first, looks_first, looks_last, looks_asleep, only_looks, looks_and_tells),
+    "state": (
+        looks_first,
+        looks_first,
+        looks_last,
+        looks_asleep,
+        only_looks,
+        looks_and_tells,
+        looks_between,
+        looks_twice,
+        looks_in_a_thread,
+        looks_and_gathers,
+    ),
     "context": (looks_in_the_context,),
     "configuration": (looks_in_the_configuration,),
 }
 """By where a node has the shared thing from."""
-
-
-def asking(llm: Any) -> Role:
-    """A node that asks this model."""
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            return {key: llm.invoke(f"{key} {s[need]}"[:40]).content}
-
-        async def asynchronous(s: Any) -> Any:
-            return {key: (await llm.ainvoke(f"{key} {s[need]}"[:40])).content}
-
-        return sync, asynchronous
-
-    return role
-
-
-def writing(more: str) -> Role:
-    """A node that writes to a reduced key too."""
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            return {key: LLM.invoke(f"{key} {s[need]}"[:40]).content, more: key}
-
-        async def asynchronous(s: Any) -> Any:
-            return {key: (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content, more: key}
-
-        return sync, asynchronous
-
-    return role
-
-
-def logging_with(listening: logging.Handler, filters: list[logging.Filter]) -> Role:
-    """A node that logs to a logger of its own."""
-    logger = logging.Logger("hiding")
-    logger.addHandler(listening)
-    for each in filters:
-        logger.addFilter(each)
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            text = LLM.invoke(f"{key} {s[need]}"[:40]).content
-            logger.warning("done %s", key)
-            return {key: text}
-
-        async def asynchronous(s: Any) -> Any:
-            text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
-            logger.warning("done %s", key)
-            return {key: text}
-
-        return sync, asynchronous
-
-    return role
-
-
-def touching(touch: Callable[[str], Any]) -> Role:
-    """A node that does something with a text that moves the shared thing on the way."""
-
-    def role(key: str, need: str, pause: float) -> Pair:
-        def sync(s: Any) -> Any:
-            text = LLM.invoke(f"{key} {s[need]}"[:40]).content
-            return {key: [text, touch(key)]}
-
-        async def asynchronous(s: Any) -> Any:
-            text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
-            return {key: [text, touch(key)]}
-
-        return sync, asynchronous
-
-    return role

@@ -63,6 +63,8 @@ class Lab:
     """Further keys of the state."""
     compiling: dict[str, Any] = field(default_factory=dict)
     """Keywords of ``compile``."""
+    configurable: dict[str, Any] = field(default_factory=dict)
+    """What the caller hands over with the configuration."""
     around: list[Callable[[], AbstractContextManager[object]]] = field(default_factory=list)
     """What holds while the graph runs."""
     consumers: list[Callable[[Any], object]] = field(default_factory=list)
