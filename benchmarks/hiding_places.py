@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--toggles", default=",".join(TOGGLES), help="one by itself for each graph (default: %(default)s)"
     )
-    parser.add_argument("--processes", type=int, default=2, help="at once (default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=6, help="at once (default: %(default)s)")
     parser.add_argument("--place", default="", help="only graphs with this hiding place or scenario")
     options = parser.parse_args(argv)
     _report(options, list(_run(options)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hiding.generator_parts import Witness
-from hiding.roles import INNOCENT, READERS, asks, collects, fails
+from hiding.roles import EARLY, INNOCENT, LATE, asks, collects, fails
 from hiding.scene import CHANGES, PLACES, REACHES, SCENARIOS, Lab, Pair, Role, Scene, chain, state_of
 
 __all__ = ["MODES", "Kind", "Mode", "Spec", "control", "spec_of"]
@@ -128,15 +128,15 @@ def _composed(spec: Spec, dice: random.Random) -> Scene:
     if spec.second:
         other = PLACES[spec.second]()
         if other.held is None:
-            steps.insert(dice.randrange(len(steps)), _reader(REACHES["directly"](other.look), "state", dice))
-            steps.insert(dice.randrange(len(steps)), _reader(REACHES["directly"](other.look), "state", dice))
+            for early in (0.8, 0.25):
+                steps.insert(dice.randrange(len(steps)), _reader(other.look, "state", dice, early))
             after.append(lambda: other.look(None))
             during.append(other.during)
     if dice.random() < _FAILING:
         steps.insert(dice.randrange(len(steps)), fails)
     nodes = []
     for number, role in enumerate(steps):
-        need = dice.choice(["q", "q", "q", *(f"k{before}" for before in range(number))])
+        need = dice.choice(["q", "q", "q", "q", *(f"k{before}" for before in range(number))])
         nodes.append(role(f"k{number}", need, dice.choice((0.004, 0.008)))[spec.asynchronous])
     nodes.append(collects(tuple(f"k{number}" for number in range(len(nodes))))[spec.asynchronous])
     if dice.random() < 0.35:
@@ -163,13 +163,14 @@ def _together(contexts: list[Callable[[], AbstractContextManager[object]]]) -> I
 
 def _steps(look: Any, where: str, trigger: Role | None, dice: random.Random) -> Iterator[Role]:
     """Two to five nodes, of which one looks after what changes the thing."""
-    reader = _reader(look, where, dice)
-    essential = [reader, _reader(look, where, dice)] if trigger is None else [trigger, reader]
+    # Who looks late, and then who looks early: the other way round where the second is ahead of its turn.
+    late, early = _reader(look, where, dice, 0.25), _reader(look, where, dice, 0.8)
+    essential = [late, early] if trigger is None else [trigger, early]
     if dice.random() < 0.3:
-        essential.insert(0, _reader(look, where, dice))
+        essential.insert(0, late)
     if trigger is not None and dice.random() < 0.3:
         essential.append(trigger)
-    between = [dice.randint(0, 1) for _ in essential]
+    between = [dice.random() < 0.3 for _ in essential]
     for role, innocent in zip(essential, between, strict=True):
         if innocent:
             yield dice.choice(INNOCENT)
@@ -178,8 +179,8 @@ def _steps(look: Any, where: str, trigger: Role | None, dice: random.Random) -> 
         yield asks
 
 
-def _reader(look: Any, where: str, dice: random.Random) -> Role:
-    make = dice.choice(READERS[where])
+def _reader(look: Any, where: str, dice: random.Random, early: float) -> Role:
+    make = dice.choice((EARLY if dice.random() < early else LATE)[where])
 
     def role(key: str, need: str, pause: float) -> Pair:
         return make(look, key, need, pause)

@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime
 from hiding.models import LLM
 from hiding.scene import Look, Pair
 
-__all__ = ["INNOCENT", "READERS", "asks", "collects", "fails", "moves", "sleeps"]
+__all__ = ["EARLY", "INNOCENT", "LATE", "asks", "collects", "fails", "moves", "sleeps"]
 
 
 def sleeps(key: str, need: str, pause: float) -> Pair:
@@ -241,6 +241,30 @@ def looks_in_the_context(look: Look, key: str, need: str, pause: float) -> Pair:
     return sync, asynchronous
 
 
+def looks_in_the_context_last(look: Look, key: str, need: str, pause: float) -> Pair:
+    def sync(s: Any, runtime: Runtime[Any]) -> Any:
+        text = LLM.invoke(f"{key} {s[need]}"[:40]).content
+        return {key: [text, look(runtime.context)]}
+
+    async def asynchronous(s: Any, runtime: Runtime[Any]) -> Any:
+        text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
+        return {key: [text, look(runtime.context)]}
+
+    return sync, asynchronous
+
+
+def looks_in_the_configuration_last(look: Look, key: str, need: str, pause: float) -> Pair:
+    def sync(s: Any, config: RunnableConfig) -> Any:
+        text = LLM.invoke(f"{key} {s[need]}"[:40]).content
+        return {key: [text, look(config["configurable"]["held"])]}
+
+    async def asynchronous(s: Any, config: RunnableConfig) -> Any:
+        text = (await LLM.ainvoke(f"{key} {s[need]}"[:40])).content
+        return {key: [text, look(config["configurable"]["held"])]}
+
+    return sync, asynchronous
+
+
 def looks_in_the_configuration(look: Look, key: str, need: str, pause: float) -> Pair:
     def sync(s: Any, config: RunnableConfig) -> Any:
         found = look(config["configurable"]["held"])
@@ -255,20 +279,25 @@ def looks_in_the_configuration(look: Look, key: str, need: str, pause: float) ->
     return sync, asynchronous
 
 
-READERS: dict[str, tuple[Callable[[Look, str, str, float], Pair], ...]] = {
+Reader = Callable[[Look, str, str, float], Pair]
+
+EARLY: dict[str, tuple[Reader, ...]] = {
     "state": (
         looks_first,
         looks_first,
-        looks_last,
         looks_asleep,
         only_looks,
         looks_and_tells,
-        looks_between,
-        looks_twice,
         looks_in_a_thread,
         looks_and_gathers,
     ),
     "context": (looks_in_the_context,),
     "configuration": (looks_in_the_configuration,),
 }
-"""By where a node has the shared thing from."""
+"""Nodes that look before they wait, by where they have the shared thing from."""
+LATE: dict[str, tuple[Reader, ...]] = {
+    "state": (looks_last, looks_between, looks_twice),
+    "context": (looks_in_the_context_last,),
+    "configuration": (looks_in_the_configuration_last,),
+}
+"""Nodes that look after they have waited."""
