@@ -163,3 +163,14 @@ def test_framework(tmp_path: Path) -> None:
     names = _names(result)
     assert "geometric mean of CPU time, safe + dispatch" in names
     assert all(name in printed for name in names)
+
+
+def test_hiding_places(tmp_path: Path) -> None:
+    """A few graphs and controls in other processes; whether one is wrong is for the benchmark itself to say."""
+    options = ("--graphs", "6", "--controls", "3", "--seed", "7", "--processes", "1")
+    result, printed = _run(tmp_path, "hiding_places.py", *options)
+    names = _names(result)
+    assert {"safe: wrong of 6", "all: wrong of 6", "parallel: wrong of 6"} <= set(names)
+    assert "without hiding places: parallel / plain, time" in names
+    assert all(name in printed for name in names)
+    assert sum(counts["graphs"] for counts in result["places"].values()) == 6
