@@ -17,7 +17,7 @@ import langgraph.graph.state
 import optiflow
 from hiding.generator import Spec
 from hiding.scene import Scene
-from optiflow.analysis.equivalence.difference import difference
+from optiflow.analysis.differences.places import Places
 from optiflow.injection.hook import CONFIGURATION
 from optiflow.injection.patch import apply
 from optiflow.optimizations.registry import preset
@@ -68,20 +68,27 @@ def verdict(spec: Spec, arms: Iterable[Arm], *, twice: bool = True) -> Verdict:
     """
     found = Verdict(spec)
     baseline, found.seconds[PLAIN] = _timed(spec, PLAIN)
-    if twice and (unlike := difference("", baseline, play(spec, PLAIN))):
-        found.unstable = str(unlike)
+    if twice and (unlike := _difference(baseline, play(spec, PLAIN))):
+        found.unstable = unlike
         return found
     for arm in arms:
         seen, found.seconds[arm] = _timed(spec, arm)
-        if unlike := difference("", baseline, seen):
-            found.wrong[arm] = str(unlike)
+        if unlike := _difference(baseline, seen):
+            found.wrong[arm] = unlike
     if found.wrong:
         # Twice is not always enough: what is odd by chance is not held against an arm.
         for _ in range(3):
-            if unlike := difference("", baseline, play(spec, PLAIN)):
-                found.unstable, found.wrong = str(unlike), {}
+            if unlike := _difference(baseline, play(spec, PLAIN)):
+                found.unstable, found.wrong = unlike, {}
                 break
     return found
+
+
+def _difference(baseline: Any, seen: Any) -> str:
+    """The first difference, in words; nothing where there is none."""
+    places = Places()
+    places.value("", [baseline], seen)
+    return str(places.differences[0]) if places.differences else ""
 
 
 def _timed(spec: Spec, arm: Arm) -> tuple[Seen, float]:

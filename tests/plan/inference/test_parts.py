@@ -1,6 +1,6 @@
 """Runnables taken apart: the application's code in prompts, parsers, bindings and models."""
 
-# ruff: noqa: D101, D102, D103 - the classes here are looked at, as people write them
+# ruff: noqa: D103 - the classes here are looked at, as people write them
 
 from __future__ import annotations
 
