@@ -47,6 +47,9 @@ class Effects:
     paces: bool = False
     """Whether it only lets time pass."""
 
+    observed: bool = False
+    """Whether handlers and listeners of its own, besides the run's, are told of its work."""
+
     clock: str | None = None
     """Where it reads a clock, whose order with other nodes shows; None: nowhere."""
 

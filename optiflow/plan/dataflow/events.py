@@ -12,6 +12,7 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from optiflow.monitor.run_observer import RunObserver
+from optiflow.plan.dataflow.meddling import may_change_what_it_is_told
 from optiflow.plan.dataflow.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def why_not_late(handler: BaseCallbackHandler) -> str | None:
         return f"a {type(handler).__name__} may raise into the node"
     if isinstance(handler, _StreamingCallbackHandler) and type(handler) not in _OWN_STREAMS:
         return f"a {type(handler).__name__} sees output as it comes"
+    if may_change_what_it_is_told(handler):
+        return f"a {type(handler).__name__} may change what it is told of"
     return None
 
 

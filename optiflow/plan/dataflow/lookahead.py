@@ -136,7 +136,7 @@ class Lookahead:
         slots -= sum(early.working for early in self._early.values())
         slots -= 1 if turn.early is None else turn.early.working
         written: dict[str, list[Early | None]] = {}
-        before, done = turn.name, turn.early
+        before, done, observed = turn.name, turn.early, False
         for ahead, name in enumerate(self.following(turn.name), start=1):
             if slots <= 0 or not seat.reaches(ahead) or seat.breaks_after(before) or seat.breaks_before(name):
                 return
@@ -144,10 +144,11 @@ class Lookahead:
                 return
             for key in self._keys(schedule.stages[before], done):
                 written.setdefault(key, []).append(done if done is not None and done.succeeded else None)
+            observed = observed or schedule.stages[before].observed
             stage = schedule.stages[name]
             worth = name in schedule.gains and name not in schedule.durations.not_worth(crowded=crowded)
             if worth and name not in self._early:
-                early = self._prepare(turn, stage, ahead, written)
+                early = self._prepare(turn, stage, ahead, written, observed=observed)
                 if early is not None:
                     self._start(turn, name, early)
                     slots -= 1
@@ -158,7 +159,9 @@ class Lookahead:
             return stage.writes
         return stage.writes | {key for key, _ in done.writes() if key in self._schedule.keys}
 
-    def _prepare(self, turn: Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]]) -> Early | None:
+    def _prepare(
+        self, turn: Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]], *, observed: bool
+    ) -> Early | None:
         schedule, loop, node = self._schedule, turn.seat.loop, self._nodes[stage.name]
         view: dict[str, BaseChannel[Any, Any, Any]] = {}
         for key in stage.reads & written.keys():
@@ -176,7 +179,7 @@ class Lookahead:
             view.update((key, seam.empty_channel()) for key in withheld)
         values = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
         seen = Seen.of(stage, values, seam.settings(loop))
-        if stage.unsteady is not None and has_onlookers(loop):
+        if stage.unsteady is not None and (observed or has_onlookers(loop)):
             # What they change may have its old value again whenever it is compared: a gauge, a flag.
             seen = "observer"
         if isinstance(seen, str):

@@ -55,6 +55,9 @@ class Stage:
     vouched: bool = False
     """Whether the application answers for the node, so that values need not be plain data."""
 
+    observed: bool = False
+    """Whether others than the run's own handlers are told of its work."""
+
     unsteady: str | None = None
     """What it reads that whoever it tells of its work might change; None: nothing."""
 

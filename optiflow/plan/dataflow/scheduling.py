@@ -81,6 +81,7 @@ def stage_of(node: NodePlan, *, early: bool) -> Stage:
         settings=effects.settings if inferred else frozenset(),
         classes=declared_classes(node.input_schema) if early and inferred else {},
         vouched=not inferred,
+        observed=effects.observed or effects.speaks,
         unsteady=_unsteady(node),
     )
 

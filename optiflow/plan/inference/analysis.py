@@ -112,6 +112,7 @@ class Analysis(Calls):
         """
         parts = look(runnable)
         self.findings.waits = self.findings.asks = True
+        self.findings.observed = self.findings.observed or bool(parts.observers)
         self.see_runnable(runnable)
         if parts.outside is not None:
             self.findings.touch(parts.outside)

@@ -395,6 +395,7 @@ class Calls(Objects):
         # What a model makes of the run's configuration is the same for every node that asks it.
         self._absorb_input(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
+        self.findings.observed = self.findings.observed or _brings_observers(arguments)
         for value in arguments.all:
             if value.kind == "object" and isinstance(value.obj, type) and name_of_class(value.obj) is None:
                 # An answer may be made an instance of it.
@@ -452,6 +453,16 @@ class Calls(Objects):
 
 def _has_fields(cls: type) -> bool:
     return issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def _brings_observers(arguments: Arguments) -> bool:
+    """Whether a Runnable may be asked with callback handlers that the run does not know of."""
+    configs = [*arguments.values[1:2], *filter(None, [arguments.named.get("config")])]
+    return "callbacks" in arguments.named or any(
+        value.kind in ("data", "object") and value.obj is None and (value.keys is None or "callbacks" in value.keys)
+        for value in configs
+        if value.typ is not type(None)
+    )
 
 
 def _parameters(code: Any) -> int:

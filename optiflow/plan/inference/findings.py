@@ -62,6 +62,9 @@ class Findings:
     asks: bool = False
     """Whether the node asks a model, or waits for anything else than a timer."""
 
+    observed: bool = False
+    """Whether handlers and listeners of its own, besides the run's, are told of the node's work."""
+
     clock: str | None = None
     """Where the code reads a clock whose order with other nodes shows."""
 

@@ -86,6 +86,7 @@ def _infer(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects
         speaks=findings.speaks,
         varies=findings.varies,
         paces=findings.sleeps and not writes and not findings.asks,
+        observed=findings.observed,
         clock=findings.clock,
         seen=tuple(findings.seen.values()),
         settings=None if findings.settings is None else frozenset(findings.settings),

@@ -189,6 +189,8 @@ class Objects:
         if type(inherited) is MemberDescriptorType:
             self._is_changing(obj, name, frame, node)
             slot = Slot(obj, inherited)
+            if slot.value() is MISSING:
+                frame.give_up(node, f"{label} has no value yet")
             return self.found(slot, "attribute", label, frame, node, steady=type(slot.value()) not in SCALARS)
         if type(inherited) is GetSetDescriptorType:
             if cls not in LEAVES:

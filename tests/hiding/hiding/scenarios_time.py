@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import itertools
 import random
@@ -148,10 +149,16 @@ def a_pause_between_two_calls(dice: random.Random, asynchronous: bool) -> Scene:
         def on_chat_model_start(self, *_: Any, **__: Any) -> None:
             calls.append(time.monotonic())
 
+    def pause(s: Any) -> None:
+        time.sleep(0.02)
+
+    async def pause_async(s: Any) -> None:
+        await asyncio.sleep(0.02)
+
     llm = Echo(callbacks=[Calls()])
     nodes = [
         asking("k0", llm=llm),
-        resting("k1", pause=0.02),
+        (pause, pause_async),
         asking("k2", llm=llm),
         working("k3", lambda s: "done"),
     ]
@@ -169,14 +176,16 @@ def a_pause_before_what_a_model_notes(dice: random.Random, asynchronous: bool) -
             return super()._convert_input(model_input)
 
     llm = Noting()
-    pausing = resting("k1", pause=0.02)
 
     def silent(s: Any) -> Any:
         time.sleep(0.02)
         return {}
 
-    rest: Pair = pausing if asynchronous else (silent, pausing[1])
-    nodes = [asking("k0", llm=llm), rest, asking("k2", llm=llm)]
+    async def silent_async(s: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return {}
+
+    nodes = [asking("k0", llm=llm), (silent, silent_async), asking("k2", llm=llm)]
     return timed(nodes, asynchronous, after=lambda: [after - before > 0.02 for before, after in _pairs(calls)])
 
 
