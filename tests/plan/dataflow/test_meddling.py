@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, StateGraph
 
 import optiflow
+from optiflow.monitor.run_observer import RunObserver
 from optiflow.plan.dataflow.meddling import may_change_what_it_is_told
 
 LOG = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ MEDDLING = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("cls", [Reading, Nothing, StdOutCallbackHandler], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [Reading, Nothing, StdOutCallbackHandler, RunObserver], ids=lambda cls: cls.__name__)
 def test_a_handler_that_only_looks(cls: type[BaseCallbackHandler]) -> None:
     """Reading, printing, comparing and keeping change nothing."""
     assert not may_change_what_it_is_told(cls())
