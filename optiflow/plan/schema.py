@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,16 +23,24 @@ def hidden_readers(schema: Any) -> str | None:
     """
     if fields_of(schema) is None:
         return None
-    hidden = hidden_code(schema).first
-    if hidden is not None:
-        return hidden
-    computed = computed_attributes(schema)
-    return next((name for name in hidden_operations(schema) if name not in computed), None)
+    return _of(schema, getattr(schema, "__pydantic_complete__", True))[0]
 
 
 def computed_fields(schema: Any) -> frozenset[str]:
     """Attributes of the state that the schema's own code computes when they are read."""
-    return frozenset() if fields_of(schema) is None else computed_attributes(schema)
+    if fields_of(schema) is None:
+        return frozenset()
+    return _of(schema, getattr(schema, "__pydantic_complete__", True))[1]
+
+
+@functools.lru_cache(maxsize=64)
+def _of(schema: Any, _complete: bool) -> tuple[str | None, frozenset[str]]:
+    """Both answers: every node of a graph asks for those of the same few schemas."""
+    computed = computed_attributes(schema)
+    hidden = hidden_code(schema).first
+    if hidden is None:
+        hidden = next((name for name in hidden_operations(schema) if name not in computed), None)
+    return hidden, computed
 
 
 def fields_of(schema: Any) -> frozenset[str] | None:

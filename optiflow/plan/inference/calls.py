@@ -321,6 +321,8 @@ class Calls(Objects):
         if asked:
             answer = self.answer(owner)
             self._hand_over(arguments, frame, node)
+            if runnables.shapes(name) and isinstance(function, FunctionType) and is_users(function):
+                return self.call_function(function, arguments, known(owner), frame, node)
             return runnables.method_of_model(model(answer), name)
         if (is_outside(type(owner)) and name not in FILLING) or is_outside(obj):
             self._absorb_state(arguments, frame, node)

@@ -135,7 +135,7 @@ def _look_at_enum(cls: Any, looking: _Looking) -> None:
     function = getattr(missing, "__func__", missing)
     if is_users(function):
         looking.functions.append(MethodType(function, cls) if type(missing) is classmethod else function)
-    if issubclass(cls, enum.Flag) and is_users(getattr(attribute_of(cls, "__new__"), "__func__", None)):
+    if issubclass(cls, enum.Flag) and is_users(attribute_of(cls, "_new_member_")):
         looking.refuse(f"{cls.__name__}.__new__ runs for combined flags")
     for member in cls.__members__.values():
         _look_at_value(member.value, looking)

@@ -52,7 +52,7 @@ _GENERATING = (
     "batch", "abatch", "generate", "agenerate", "generate_prompt", "agenerate_prompt", "embed_documents",
     "embed_query", "aembed_documents", "aembed_query", "_convert_input", "_get_invocation_params", "_get_ls_params",
     "_llm_type", "_identifying_params", "_combine_llm_outputs", "_should_stream", "get_num_tokens", "get_token_ids",
-    "get_num_tokens_from_messages", "bind_tools", "with_structured_output", "bind", "dict", "_get_llm_string",
+    "get_num_tokens_from_messages", "_get_llm_string",
     "_create_chat_result", "_get_request_payload", "_create_message_dicts", "_convert_chunk_to_generation_chunk",
 )  # fmt: skip
 """Methods and properties that run when a model is asked."""

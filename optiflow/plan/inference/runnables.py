@@ -24,6 +24,7 @@ __all__ = [
     "is_runnable",
     "is_trusted_model",
     "method_of_model",
+    "shapes",
     "special",
 ]
 
@@ -110,6 +111,11 @@ _COMMANDS = (Command, Send)
 def asked(owner: Any, name: str) -> bool:
     """Whether calling this method of the object is asking, or shaping, a Runnable."""
     return is_runnable(owner) and name in _ASKING | _SHAPING
+
+
+def shapes(name: str) -> bool:
+    """Whether a method of a Runnable makes another one of it, which the application's own does in its own way."""
+    return name in _SHAPING
 
 
 def method_of_model(owner: Value, name: str) -> Value:

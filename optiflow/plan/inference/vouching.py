@@ -189,12 +189,22 @@ _looked: dict[type, tuple[tuple[Any, ...], tuple[str, ...]]] = {}
 
 
 def _own_code(cls: type) -> tuple[str, ...]:
-    held = tuple([value for _, value in members(cls)])
+    found: tuple[str, ...] = ()
+    for base in type.__getattribute__(cls, "__mro__"):
+        # What is built in can't be changed.
+        if type.__getattribute__(base, "__flags__") & _HEAP:
+            found += _code_of_one(base)
+    return found
+
+
+def _code_of_one(cls: type) -> tuple[str, ...]:
+    stored = type.__getattribute__(cls, "__dict__")
+    held = tuple(stored.values())
     before = _looked.get(cls)
     # Replacing an attribute of a class is as good as another class.
     if before is not None and len(before[0]) == len(held) and all(map(is_, before[0], held)):
         return before[1]
-    found = tuple(dict.fromkeys(name for name, value in members(cls) if not _is_librarys(value)))
+    found = tuple(name for name, value in stored.items() if not _is_librarys(value))
     if len(_looked) >= _MOST:
         _looked.clear()
     _looked[cls] = held, found

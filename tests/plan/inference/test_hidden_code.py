@@ -7,7 +7,9 @@ from __future__ import annotations
 import abc
 import datetime
 import enum
+import functools
 import itertools
+import textwrap
 import uuid
 from collections import Counter, UserDict
 from dataclasses import InitVar, dataclass, field, replace
@@ -190,11 +192,41 @@ class Words(list):  # type: ignore[type-arg]
     pass
 
 
+class Caller:
+    def __call__(self) -> int:
+        return next(counter)
+
+
 class Told(TypedDict, total=False):
     a: int
 
 
+class Partly(BaseModel):
+    name: str = Field(default_factory=functools.partial(str.upper, "x"))
+    many: list[Any] = [(1, {"a": [2]}), Stored("x"), Point(3)]
+
+
+class Tree(BaseModel):
+    children: list[Tree] = []
+
+
+class Level(enum.IntFlag):
+    LOW = 1
+    HIGH = 2
+
+
+class Based(Plain):
+    def size(self) -> int:
+        return len(self.args)
+
+
+class Rebased(Based):
+    def size(self) -> int:
+        return super().size() + 1
+
+
 INNOCENT = [
+    Partly, Tree, Rebased,
     Point, Sub, Wide, Boxed[int], Names, Cleaned, Identified, Stored, Frozen, Finished, Checked, Failure, Coded, Plain,
     Concrete, Words, Told, AIMessage, Document, Counter,
 ]  # fmt: skip
@@ -428,7 +460,104 @@ class DictInit(dict):  # type: ignore[type-arg]
         seen.append(args)
 
 
+class FactoryOfALibrary(BaseModel):
+    x: Any = Field(default_factory=textwrap.TextWrapper().fill)  # type: ignore[arg-type]
+
+
+class FactoryIsCalled(BaseModel):
+    x: Any = Field(default_factory=Caller())
+
+
+class PartlyNoted(BaseModel):
+    x: Any = Field(default_factory=functools.partial(note, Plain()))
+
+
+class KeepsAnObject(BaseModel):
+    x: Any = Plain()
+
+
+class TooDeep(BaseModel):
+    x: Any = [[[[[[[1]]]]]]]
+
+
+class Setter:
+    @property
+    def x(self) -> int:
+        return 1
+
+    @x.setter
+    def x(self, value: int) -> None:
+        seen.append(value)
+
+
+@dataclass
+class SetsAProperty:
+    x: int = 0
+
+
+SetsAProperty.x = Setter.x  # type: ignore[assignment]
+
+
+@dataclass
+class PostIsNoFunction:
+    __post_init__ = functools.partial(note, 1)
+
+
+class IterNoted(BaseModel):
+    def __iter__(self) -> Any:
+        seen.append(1)
+        return iter(())
+
+
+class ComparesMembers(enum.Enum):
+    ONE = 1
+
+    def __eq__(self, other: object) -> bool:
+        seen.append(other)
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class KeepsAMember(BaseModel):
+    x: ComparesMembers = ComparesMembers.ONE
+
+
+class CombinedNoted(enum.Flag):
+    def __new__(cls, value: int) -> Any:
+        seen.append(value)
+        made = object.__new__(cls)
+        made._value_ = value
+        return made
+
+    ONE = 1
+
+
+class InitIsNoFunction:
+    __init__ = functools.partial(note, 1)  # type: ignore[assignment]
+
+
+class SuperElsewhere(Plain):
+    def __init__(self) -> None:
+        super().nothing()  # type: ignore[misc]
+
+
+class SuperInside(Plain):
+    def __init__(self) -> None:
+        def inner() -> None:
+            super(SuperInside, self).__init__()
+
+        inner()
+
+
+class SuperOfNothing(dict):  # type: ignore[type-arg]
+    def __init__(self) -> None:
+        super().__init__()
+
+
 RUNNING = [
+    FactoryOfALibrary, FactoryIsCalled, PartlyNoted, KeepsAnObject, TooDeep, SetsAProperty, PostIsNoFunction, IterNoted,
+    KeepsAMember, CombinedNoted, InitIsNoFunction, SuperElsewhere, SuperInside, SuperOfNothing,
     FactoryCounts, FactoryIsAnIterators, PrivateCounts, After, Before, Noted, WholeNoted, NestedNoted, InheritsNoted,
     PostNoted, PostAndPrivate, NestedPost, OwnInit, OwnNew, HasOwnSchema, Dumped, Computed, Picked, InThePast, NotThere,
     GenericNoted[int], RootNoted, DataFactoryCounts, InheritsFactory, PostCounts, TakesInit, WatchedField, Setting,
@@ -458,7 +587,7 @@ def test_making_what_only_stores(cls: Any) -> None:
 @pytest.mark.parametrize("cls", RUNNING, ids=lambda cls: cls.__name__)
 def test_making_what_runs_code(cls: Any) -> None:
     """The application's code runs, and is found however deep it hides."""
-    found = effects_of(maker(cls))
+    found = effects_of(maker(cls, 1) if issubclass(cls, enum.Enum) else maker(cls))
     assert not found.known
     assert found.source == "unknown"
 

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import Embeddings
+from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser, StrOutputParser
@@ -23,6 +26,7 @@ from langchain_core.prompts import (
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import (
     ConfigurableField,
+    RunnableBinding,
     RunnableBranch,
     RunnableGenerator,
     RunnableLambda,
@@ -31,7 +35,7 @@ from langchain_core.runnables import (
 )
 from langchain_openai import ChatOpenAI
 from langgraph.graph import StateGraph
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, PastDate
 
 from optiflow.plan.graph_plan import GraphPlan
 from optiflow.plan.inference.parts import look
@@ -131,6 +135,31 @@ class Handler(BaseCallbackHandler):
     pass
 
 
+class MadeUp(Echo):
+    def __getattr__(self, name: str) -> Any:
+        return note(name)
+
+
+class NoFunction(Echo):
+    _generate = functools.partialmethod(note)  # type: ignore[assignment]
+
+
+class Timed(BaseModel):
+    day: PastDate | None = None
+
+
+class OwnMessages(MessagesPlaceholder):
+    def __init__(self) -> None:
+        super().__init__("m")
+
+
+class Selector(BaseExampleSelector):
+    def add_example(self, example: dict[str, str]) -> Any: ...
+
+    def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, str]]:
+        return [note(input_variables)]
+
+
 class OwnLimiter(InMemoryRateLimiter):
     def acquire(self, *, blocking: bool = True) -> bool:
         seen.append(1)
@@ -151,6 +180,7 @@ def patched() -> Any:
 
 text = PromptTemplate.from_template("{k}: {x}")
 chat = ChatPromptTemplate.from_messages([("system", "Be {k}"), MessagesPlaceholder("m", optional=True)])
+selected = FewShotPromptTemplate(example_selector=Selector(), example_prompt=text, suffix="{x}", input_variables=["x"])
 shots = FewShotPromptTemplate(examples=[{"k": "1", "x": "2"}], example_prompt=text, suffix="{x}", input_variables=["x"])
 
 INNOCENT = {
@@ -171,6 +201,10 @@ INNOCENT = {
     "each": RunnableLambda(str).map(),
     "echo": Echo(),
     "vectors": Vectors(),
+    "messages": ChatPromptTemplate.from_messages([("human", "{x}"), AIMessage("y")]).partial(
+        m=[AIMessage("z")], d={"a": 1}
+    ),
+    "itself": Echo(name="e"),
     "listened": openai.with_listeners(on_start=note),
     "limited": ChatOpenAI(model="x", api_key="none", rate_limiter=InMemoryRateLimiter()),
 }
@@ -209,6 +243,16 @@ RUNNING = {
     "tokens": (ChatOpenAI(model="x", api_key="none", custom_get_token_ids=note), "did not make"),
     "limiter": (ChatOpenAI(model="x", api_key="none", rate_limiter=OwnLimiter()), "OwnLimiter"),
     "vectors": (NotedVectors(), "did not make"),
+    "configured": (
+        RunnableBinding(bound=openai, config_factories=[lambda config: note(config)]),
+        "made by a function that is not known",
+    ),
+    "cached": (ChatOpenAI(model="x", api_key="none", cache=InMemoryCache()), "keeps its answers in a cache"),
+    "made_up": (MadeUp(), "__getattr__"),
+    "no_function": (NoFunction(), "did not make"),
+    "incomplete": (PydanticOutputParser.model_construct(pydantic_object=Timed), "compared with the clock"),
+    "selected": (selected, "selected by code"),
+    "template": (ChatPromptTemplate.model_construct(messages=[OwnMessages()], input_variables=[]), "OwnMessages"),
     "passthrough": (RunnablePassthrough(note), "did not make"),
 }
 
@@ -255,6 +299,22 @@ def test_an_answer_is_made_an_instance_in_the_node() -> None:
 
     effects = [GraphPlan.of(StateGraph(State).add_node("node", node)).nodes["node"].effects for node in (noted, plain)]
     assert [each.known for each in effects] == [False, True]
+
+
+class Binding(Echo):
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return note(self)
+
+
+def test_a_model_that_shapes_itself_in_its_own_way() -> None:
+    """Only who asks it to do so runs that code."""
+    binding = Binding()
+
+    def binds(state: State) -> Any:
+        return {"a": binding.bind_tools([]).invoke("x")}
+
+    assert effects_of(binding).known
+    assert not GraphPlan.of(StateGraph(State).add_node("node", binds)).nodes["node"].effects.known
 
 
 def test_who_is_told_is_named() -> None:
