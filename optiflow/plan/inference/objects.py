@@ -32,6 +32,7 @@ from optiflow.plan.inference.classes import changing_attributes, is_message, is_
 from optiflow.plan.inference.findings import Findings
 from optiflow.plan.inference.knowledge import MUTATORS
 from optiflow.plan.inference.static import BINDING, class_attribute, has_dict, is_opaque, is_plain_metaclass
+from optiflow.plan.inference.stored import is_changed, is_stored
 from optiflow.plan.inference.values import CONFIG, DATA, Value, data, field_of, known, plain_class
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Objects:
         """What the code finds in a place outside of its state."""
         obj = place.value()
         if type(obj) in CONTAINERS:
-            steady = steady and type(obj) in (tuple, frozenset) and LEAVES.issuperset(map(type, obj))
+            fixed = type(obj) in (tuple, frozenset) and LEAVES.issuperset(map(type, obj))
+            steady = steady and (fixed or not is_changed(label.rpartition(".")[2]))
             if not label.rpartition(".")[2].isupper() and type(obj) not in (tuple, frozenset):
                 self.findings.touch(f"{frame.place(node)} the mutable {label!r} is not part of the state")
         self.findings.see(place, kind, label, obj, steady=steady)
@@ -191,7 +193,7 @@ class Objects:
             slot = Slot(obj, inherited)
             if slot.value() is MISSING:
                 frame.give_up(node, f"{label} has no value yet")
-            return self.found(slot, "attribute", label, frame, node, steady=type(slot.value()) not in SCALARS)
+            return self.found(slot, "attribute", label, frame, node, steady=_is_steady(name, slot.value()))
         if type(inherited) is GetSetDescriptorType:
             if cls not in LEAVES:
                 frame.give_up(node, f"takes .{name} of a {cls.__name__}, which is not known")
@@ -209,7 +211,7 @@ class Objects:
         if own is not None and own.value() is not MISSING and class_attribute(type(inherited), "__set__") is MISSING:
             self.findings.see(place, "class", label, inherited)
             self._is_changing(obj, name, frame, node)
-            return self.found(own, "attribute", label, frame, node, steady=type(own.value()) not in SCALARS)
+            return self.found(own, "attribute", label, frame, node, steady=_is_steady(name, own.value()))
         if inherited is MISSING:
             frame.give_up(node, f"{name!r} is made up when it is asked for")
         if own is not None:
@@ -225,7 +227,7 @@ class Objects:
             return known(inherited.__get__(obj, cls))
         if class_attribute(type(inherited), "__get__") is not MISSING:
             frame.give_up(node, f"{label} is computed when it is asked for")
-        return self.found(place, "class", label, frame, node, steady=type(inherited) not in SCALARS)
+        return self.found(place, "class", label, frame, node, steady=_is_steady(label.rpartition(".")[2], inherited))
 
     def _class_attribute(self, cls: Any, name: str, frame: Expressions, node: ast.expr) -> Value:
         if name in _NAMES:
@@ -286,6 +288,11 @@ class Objects:
             if name == "store" or name.startswith(("__", "checkpoint")):
                 self.findings.touch(f"{frame.place(node)} {name!r} of the run")
         return CONFIG if key.texts == {"configurable"} else data()
+
+
+def _is_steady(name: str, value: Any) -> bool:
+    """Whether an attribute keeps its value: objects stay, and nobody assigns a scalar under this name."""
+    return type(value) not in SCALARS or not is_stored(name)
 
 
 def is_steady(values: tuple[Any, ...]) -> bool:
