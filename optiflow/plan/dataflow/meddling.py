@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from optiflow.plan.inference.knowledge import MUTATORS
+from optiflow.plan.inference.static import class_attribute
 from optiflow.plan.inference.vouching import is_users
 from optiflow.plan.source import syntax_of
 
@@ -26,10 +27,17 @@ _READING = frozenset(
 )  # fmt: skip
 """Functions, by name, that change nothing of what they are given."""
 
-_KEEPING = frozenset({"append", "add", "put", "put_nowait", "set", "extend", "insert", "appendleft", "update"})
-"""Methods, of objects of the handler's own, that keep what they are given."""
+_MAKING = frozenset({"str", "repr", "len", "int", "float", "bool", "id", "hash", "type", "isinstance", "format"})
+"""Those whose result is no part of it."""
 
-_LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log", "write"})
+_KEEPING = frozenset(
+    {
+        "append", "add", "put", "put_nowait", "set", "extend", "insert", "appendleft", "update", "setdefault", "get",
+        "pop", "remove", "discard", "index", "count", "join", "format", "startswith", "endswith", "replace",
+        *("debug", "info", "warning", "error", "exception", "critical", "log", "write"),
+    }
+)  # fmt: skip
+"""Methods, of objects that the handler is not told of, that keep or look at what they are given."""
 
 
 def may_change_what_it_is_told(handler: object) -> bool:
@@ -40,7 +48,24 @@ def may_change_what_it_is_told(handler: object) -> bool:
     """
     if type(handler).__module__.startswith("optiflow."):
         return False
-    return any(_may_change(function) for function in _told_functions(handler))
+    todo: list[Any] = list(_told_functions(handler))
+    done: set[FunctionType] = set()
+    while todo:
+        function = todo.pop()
+        if function in done:
+            continue
+        done.add(function)
+        watch = _watch(function)
+        if watch is None or watch.meddles:
+            return True
+        for name in watch.methods:
+            todo.append(class_attribute(type(handler), name))
+        for name in watch.functions:
+            todo.append(function.__globals__.get(name))
+        # What is handed on has to be followed; a function of another package may do anything with it.
+        if not all(is_users(each) for each in todo):
+            return True
+    return False
 
 
 def _told_functions(handler: object) -> Iterator[FunctionType]:
@@ -54,17 +79,18 @@ def _told_functions(handler: object) -> Iterator[FunctionType]:
             yield kept
 
 
-_kept: dict[Any, bool] = {}
+_kept: dict[Any, _Watch | None] = {}
 
 
-def _may_change(function: FunctionType) -> bool:
+def _watch(function: FunctionType) -> _Watch | None:
+    """What a function does with its arguments; None where its code can't be read."""
     code = function.__code__
     if code not in _kept:
         syntax = syntax_of(function)
         # Handlers are few; a program that makes new code for ever must not fill the memory.
         if len(_kept) >= _MOST:
             _kept.clear()
-        _kept[code] = syntax is None or _Watch(syntax, method=code.co_varnames[:1] == ("self",)).meddles
+        _kept[code] = None if syntax is None else _Watch(syntax, method=code.co_varnames[:1] == ("self",))
     return _kept[code]
 
 
@@ -80,6 +106,10 @@ class _Watch(ast.NodeVisitor):
         given += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
         self._told = {each.arg for each in given[1 if method else 0 :]}
         self.meddles = False
+        self.methods: set[str] = set()
+        """Methods of the same object that are handed a part of it."""
+        self.functions: set[str] = set()
+        """Functions of the same module that are."""
         body = function.body if isinstance(function.body, list) else [function.body]
         before = -1
         # A name may stand for a part of what is told before the line that says so, in a loop.
@@ -94,6 +124,8 @@ class _Watch(ast.NodeVisitor):
             return False
         if isinstance(node, ast.Name):
             return node.id in self._told
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MAKING:
+            return False
         return any(self._tells(child) for child in ast.iter_child_nodes(node))
 
     def _bind(self, target: ast.AST, value: ast.AST | None) -> None:
@@ -164,11 +196,15 @@ class _Watch(ast.NodeVisitor):
             name = function.attr
             if of_told:
                 self.meddles = self.meddles or name in MUTATORS or name.startswith("set") or name == "__setitem__"
+            elif handed and isinstance(function.value, ast.Name) and function.value.id == "self":
+                self.methods.add(name)
             elif handed and not self._is_inherited(function):
-                known = name in _KEEPING or name in _LOGGING or name in _READING or name == "join" or name == "get"
-                self.meddles = self.meddles or not known
-        elif handed:
-            self.meddles = self.meddles or not (isinstance(function, ast.Name) and function.id in _READING)
+                self.meddles = self.meddles or name not in _KEEPING | _READING
+        elif handed and not (isinstance(function, ast.Name) and function.id in _READING):
+            if isinstance(function, ast.Name):
+                self.functions.add(function.id)
+            else:
+                self.meddles = True
         self.generic_visit(node)
 
     @staticmethod

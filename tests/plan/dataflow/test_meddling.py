@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
+from random import shuffle as random_shuffle
 from typing import Any, TypedDict
 
 import pytest
@@ -104,7 +106,32 @@ class Handing(BaseCallbackHandler):
         self.work(outputs)
 
     def work(self, outputs: Any) -> None:
-        """May do anything."""
+        """Changes it."""
+        outputs["a"] = 1
+
+
+class Noting(BaseCallbackHandler):
+    """Hands what it is told to a method and a function that only look."""
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        self.note("end", outputs, kwargs)
+        self.note("again", outputs, note(outputs))
+
+    def note(self, name: str, outputs: Any, more: Any) -> None:
+        """Keeps it."""
+        print(name, outputs, more)
+
+
+class HandingOut(BaseCallbackHandler):
+    """Hands what it is told to another package."""
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        random_shuffle(outputs)
+
+
+def note(values: Any) -> str:
+    """Only looks."""
+    return re.sub("a", "b", str(values))
 
 
 class HandingToAFunction(BaseCallbackHandler):
@@ -135,7 +162,8 @@ class Inheriting(Redacting):
 
 
 def change(values: Any) -> None:
-    """May do anything."""
+    """Changes it."""
+    values.clear()
 
 
 class Made(BaseCallbackHandler):
@@ -147,11 +175,11 @@ Made.on_llm_end = globals()["on_llm_end"]  # type: ignore[method-assign]
 
 MEDDLING = (
     Redacting, RedactingInALoop, Adding, Growing, Deleting, Assigning, Handing, HandingToAFunction, Matching, Setting,
-    Inheriting, Made,
+    Inheriting, Made, HandingOut,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("cls", [Reading, Nothing, StdOutCallbackHandler, RunObserver], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [Reading, Nothing, StdOutCallbackHandler, Noting], ids=lambda cls: cls.__name__)
 def test_a_handler_that_only_looks(cls: type[BaseCallbackHandler]) -> None:
     """Reading, printing, comparing and keeping change nothing."""
     assert not may_change_what_it_is_told(cls())
@@ -161,6 +189,11 @@ def test_a_handler_that_only_looks(cls: type[BaseCallbackHandler]) -> None:
 def test_a_handler_that_may_change_something(cls: type[BaseCallbackHandler]) -> None:
     """By whatever name, or by handing it to somebody else."""
     assert may_change_what_it_is_told(cls())
+
+
+def test_the_observer_of_a_run_only_looks() -> None:
+    """OptiFlow's own is in the application's folder while it is developed."""
+    assert not may_change_what_it_is_told(RunObserver(time.perf_counter))
 
 
 def test_listeners_are_looked_at() -> None:
