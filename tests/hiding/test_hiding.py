@@ -38,7 +38,7 @@ def test_a_graph_is_known_by_its_number(seed: int) -> None:
 def test_there_is_something_to_gain() -> None:
     """Nodes of graphs without hiding places overlap: that nothing is wrong would be no merit otherwise."""
     ratios = []
-    for seed in range(7):
+    for seed in [seed for seed in range(30) if control(seed).mode.endswith("invoke")][:7]:
         found = verdict(control(seed), ("parallel",))
         assert not found.wrong, str(found)
         ratios.append(found.seconds["parallel"] / found.seconds[PLAIN])
