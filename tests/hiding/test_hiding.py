@@ -47,8 +47,8 @@ def test_there_is_something_to_gain() -> None:
 
 def test_the_kinds_are_many() -> None:
     """What the generator chooses from; a module that is not found would go unnoticed."""
-    assert len(PLACES) > 350
-    assert len(SCENARIOS) > 70
+    assert len(PLACES) > 450
+    assert len(SCENARIOS) > 100
     assert len(REACHES) > 30
     assert len(CHANGES) > 50
 
