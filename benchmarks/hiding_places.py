@@ -159,9 +159,15 @@ def _report(options: argparse.Namespace, found: list[Found]) -> None:
         figures.append(Figure(f"{arm}: wrong of {count}", "", len(wrong), "<= 0"))
         if events:
             figures.append(Figure(f"{arm}: of these, only the order of events", "", events))
-    ratios = [each.parallel_s / each.plain_s for each in controls if not each.unstable and not each.wrong]
-    if ratios:
-        figures.append(Figure("without hiding places: parallel / plain, time", "", median_interval(ratios), "< 0.8"))
+    for called, limit in (("called", "< 0.8"), ("streamed", "")):
+        ratios = [
+            each.parallel_s / each.plain_s
+            for each in controls
+            if not each.unstable and not each.wrong and ("stream" in each.text) == (called == "streamed")
+        ]
+        if ratios:
+            name = f"without hiding places, {called}: parallel / plain, time"
+            figures.append(Figure(name, "", median_interval(ratios), limit))
     places = {what: dict(counts) for what, counts in sorted(by_place.items())}
     publish(figures, options, graphs=len(graphs), seed=options.seed, places=places)
 

@@ -171,6 +171,6 @@ def test_hiding_places(tmp_path: Path) -> None:
     result, printed = _run(tmp_path, "hiding_places.py", *options)
     names = _names(result)
     assert {"safe: wrong of 6", "all: wrong of 6", "parallel: wrong of 6"} <= set(names)
-    assert "without hiding places: parallel / plain, time" in names
+    assert any(name.startswith("without hiding places") for name in names)
     assert all(name in printed for name in names)
     assert sum(counts["graphs"] for counts in result["places"].values()) == 6

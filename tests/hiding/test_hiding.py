@@ -7,6 +7,8 @@ from hiding.generator import control, spec_of
 from hiding.playing import PLAIN, play, verdict
 from hiding.scene import CHANGES, PLACES, REACHES, SCENARIOS
 
+import optiflow
+
 GRAPHS = 220
 """Each of them has a hiding place or scenario of its own; ``benchmarks/hiding_places.py`` runs thousands."""
 
@@ -35,20 +37,19 @@ def test_a_graph_is_known_by_its_number(seed: int) -> None:
     assert play(one, PLAIN) == play(other, PLAIN)
 
 
-def test_there_is_something_to_gain() -> None:
-    """Nodes of graphs without hiding places overlap: that nothing is wrong would be no merit otherwise."""
-    ratios = []
-    for seed in range(7):
-        found = verdict(control(seed), ("parallel",))
-        assert not found.wrong, str(found)
-        ratios.append(found.seconds["parallel"] / found.seconds[PLAIN])
-    assert sorted(ratios)[3] < 0.85, ratios
+@pytest.mark.parametrize("seed", range(6))
+def test_there_is_something_to_gain(seed: int) -> None:
+    """Nodes of graphs without hiding places may start early: that nothing is wrong would be no merit otherwise."""
+    found = verdict(control(seed), ("parallel",), twice=False)
+    assert not found.wrong, str(found)
+    decisions = optiflow.explain(control(seed).scene().builder, opt="parallel")
+    assert any(decision.action == "applied" for decision in decisions)
 
 
 def test_the_kinds_are_many() -> None:
     """What the generator chooses from; a module that is not found would go unnoticed."""
-    assert len(PLACES) > 350
-    assert len(SCENARIOS) > 70
+    assert len(PLACES) > 450
+    assert len(SCENARIOS) > 100
     assert len(REACHES) > 30
     assert len(CHANGES) > 50
 

@@ -18,7 +18,8 @@ from hiding.scene import CHANGES, PLACES, REACHES, SCENARIOS, Lab, Pair, Role, S
 __all__ = ["MODES", "Kind", "Mode", "Spec", "control", "spec_of"]
 
 Mode = Literal["invoke", "ainvoke", "stream", "astream", "astream_events"]
-MODES: tuple[Mode, ...] = ("invoke", "ainvoke", "stream", "astream")
+MODES: tuple[Mode, ...] = ("invoke", "ainvoke", "invoke", "ainvoke", "stream", "astream")
+"""More often without a consumer of the stream: where there is one, less can be started early."""
 Kind = Literal["place", "scenario", "control"]
 
 for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
@@ -88,7 +89,7 @@ def spec_of(seed: int) -> Spec:
     shared = PLACES[what]()
     changed = "itself" if shared.move is None else dice.choice(list(CHANGES))
     asynchronous = dice.random() < 0.4
-    modes: tuple[Mode, ...] = ("ainvoke", "astream") if asynchronous else MODES
+    modes: tuple[Mode, ...] = ("ainvoke", "ainvoke", "astream") if asynchronous else MODES
     if changed in _STREAMED:
         modes = ("astream",) if asynchronous else ("stream", "astream")
     second = dice.choice(list(PLACES)) if dice.random() < 0.15 else ""
@@ -132,6 +133,7 @@ def _composed(spec: Spec, dice: random.Random) -> Scene:
                 steps.insert(dice.randrange(len(steps)), _reader(other.look, "state", dice, early))
             after.append(lambda: other.look(None))
             during.append(other.during)
+    writes = "custom_items" in spec.changed or "writer" in spec.changed
     if dice.random() < _FAILING:
         steps.insert(dice.randrange(len(steps)), fails)
     nodes = []
@@ -150,6 +152,7 @@ def _composed(spec: Spec, dice: random.Random) -> Scene:
         configurable={**lab.configurable, **({"held": shared.held} if where == "configuration" else {})},
         during=lambda: _together([*during, *lab.around]),
         after=lambda: [look() for look in after],
+        streamed=("updates", "values") if dice.random() < 0.5 and not writes else ("updates", "values", "custom"),
     )
 
 
