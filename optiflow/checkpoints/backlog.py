@@ -67,30 +67,35 @@ class BatchSaver(_Encoding):
 
     __slots__ = ()
 
-    backlog: Backlog
-    """What is to be written; whoever reads writes it first."""
+    backlogs: set[Backlog]
+    """What each run under way has to have written; whoever reads has it written first."""
 
     @abstractmethod
     def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Write requests in their order; return how each ended."""
+
+    def settle(self) -> None:
+        """Return when all that runs saved before is written."""
+        for backlog in tuple(self.backlogs):
+            backlog.settle()
 
     def settled(self) -> None:
         """All that runs saved is written, and none is under way."""
 
     def get_tuple(self, config: Any) -> Any:
         """Read."""
-        self.backlog.settle()
+        self.settle()
         with busy:
             return super().get_tuple(config)  # type: ignore[misc]
 
     def list(self, config: Any, **given: Any) -> Any:
         """Read all."""
-        self.backlog.settle()
+        self.settle()
         return super().list(config, **given)  # type: ignore[misc]
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete."""
-        self.backlog.settle()
+        self.settle()
         with busy:
             super().delete_thread(thread_id)  # type: ignore[misc]
 
@@ -149,15 +154,15 @@ class _Job:
 
 
 class Backlog:
-    """What runs in threads have saved and nobody has written yet.
+    """What a run in threads has saved and nobody has written yet.
 
     A thread of a pool writes it, as LangGraph's do: an interpreter that exits lets it finish, and no signal reaches it.
     Adding, hurrying and leaving take no lock of this object, for the collector may close a stream at any moment, in any
-    thread.
+    thread. That thread may hold the locks of another run's futures, which is why each run has a thread of its own.
     """
 
     def __init__(self, saver: BatchSaver) -> None:
-        """Set up.
+        """Set up, for a run that begins.
 
         Args:
             saver: What writes.
@@ -169,28 +174,24 @@ class Backlog:
         self._writing = threading.Lock()
         self._job: _Job | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._runs: set[object] = set()
+        self._left = False
         _backlogs.add(self)
+        saver.backlogs.add(self)
 
-    def enter(self, run: object) -> None:
-        """A run begins to use this."""
-        self._runs.add(run)
-
-    def leave(self, run: object, *, wait: bool) -> None:
-        """A run ends; after the last one the thread does what is left, and ends.
+    def leave(self, *, wait: bool) -> None:
+        """The run ends; the thread does what is left, and ends.
 
         Args:
-            run: What entered.
             wait: Whether to return no sooner than that; never to be asked for in a finalizer.
         """
-        self._runs.discard(run)
+        self._left = True
         self.hurry()
-        if self._runs:
-            return
         pool, self._pool = self._pool, None
         if pool is not None and wait:
             pool.shutdown()
-        if wait:
+        if not (self._saves or self._taken):
+            self._saver.backlogs.discard(self)
+        if wait and not self._saver.backlogs:
             self._saver.settled()
 
     def add(self, request: Request, *, is_checkpoint: bool, now: bool = False) -> Future[None]:
@@ -211,8 +212,8 @@ class Backlog:
         self._schedule()
         if now or too_many:
             self.hurry()
-        if too_many and not is_busy():
-            wait([future])
+        if too_many:
+            self._wait([future])
         return future
 
     def hurry(self) -> None:
@@ -223,13 +224,20 @@ class Backlog:
                 self._job.bell.put(None)
 
     def settle(self) -> None:
-        """Return when all that was added before is written; a thread that is writing does not wait for itself."""
-        if is_busy():
-            return
+        """Return when all that was added before is written."""
         # First those that wait, then those that are being written: a writer moves them the other way round.
         if unwritten := [future for _, future in (*self._saves, *self._taken)]:
             self.hurry()
-            wait(unwritten)
+            self._wait(unwritten)
+
+    def _wait(self, futures: Sequence[Future[None]]) -> None:
+        """Wait, unless this thread is in the midst of writing: it would wait for itself.
+
+        Who begins to wait holds the futures' locks for a moment, in which the collector may close this run.
+        """
+        if not is_busy():
+            with busy:
+                wait(futures)
 
     def forget(self) -> None:
         """Leave to the process that this one was forked from what that one will write."""
@@ -289,6 +297,8 @@ class Backlog:
                     else:
                         future.set_exception(outcome)
                 self._taken = []
+        if self._left:
+            self._saver.backlogs.discard(self)
 
 
 def _written(write: Callable[[Sequence[Request]], Sequence[Outcome]], requests: Sequence[Request]) -> Sequence[Outcome]:

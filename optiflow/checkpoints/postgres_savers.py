@@ -27,13 +27,13 @@ __all__ = ["OptimizedAsyncPostgresSaver", "OptimizedPostgresSaver"]
 class OptimizedPostgresSaver(BatchSaver, PostgresSaver):
     """A `PostgresSaver` over the attributes of another."""
 
-    __slots__ = ("_known", "_together", "backlog")
+    __slots__ = ("_known", "_together", "backlogs")
 
     def __init__(self, saver: PostgresSaver) -> None:
         self.__dict__ = vars(saver)
         self._known = EncodedMessages()
         self._together: Together[Request] = Together(self._write, threading.Lock())
-        self.backlog = Backlog(self)
+        self.backlogs: set[Backlog] = set()
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""

@@ -26,7 +26,7 @@ __all__ = ["OptimizedAsyncSqliteSaver", "OptimizedSqliteSaver"]
 class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
     """A `SqliteSaver` over the attributes of another."""
 
-    __slots__ = ("_journal", "_known", "_log", "_together", "backlog")
+    __slots__ = ("_journal", "_known", "_log", "_together", "backlogs")
 
     def __init__(self, saver: SqliteSaver, journal: Journal) -> None:
         self.__dict__ = vars(saver)
@@ -34,7 +34,7 @@ class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
         self._known = EncodedMessages()
         self._log = Log()
         self._together: Together[Request] = Together(self._write, saver.lock)
-        self.backlog = Backlog(self)
+        self.backlogs: set[Backlog] = set()
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""

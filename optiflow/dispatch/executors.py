@@ -24,7 +24,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel._executor import AsyncBackgroundExecutor, BackgroundExecutor
 from langgraph.pregel._loop import PregelLoop
 
-from optiflow.checkpoints.backlog import AsyncBatchSaver, BatchSaver
+from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
 from optiflow.checkpoints.busy import is_busy
 from optiflow.checkpoints.extent import is_small
 from optiflow.checkpoints.statements import Chain, Request, written_values
@@ -58,8 +58,7 @@ class Executor(BackgroundExecutor):
         self._pool: concurrent.futures.Executor | None = None
         self._lock = threading.Lock()
         self._slow = False
-        self._saver: BatchSaver | None = None
-        self._run = object()
+        self._backlog: Backlog | None = None
         self._chain = Chain()
         self._last: concurrent.futures.Future[Any] | None = None
 
@@ -93,9 +92,9 @@ class Executor(BackgroundExecutor):
         if is_busy():
             self._leave_behind()
             return None
-        if self._saver is None:
+        backlog = self._backlog
+        if backlog is None:
             return super().__exit__(*exception)
-        backlog = self._saver.backlog
         backlog.hurry()
         # Only a stream that is closed ends with this, and the collector may be who closes it.
         wait = exception[0] is not GeneratorExit
@@ -109,15 +108,15 @@ class Executor(BackgroundExecutor):
             backlog.settle()
             return result
         finally:
-            backlog.leave(self._run, wait=wait)
+            backlog.leave(wait=wait)
 
     def _leave_behind(self) -> None:
         """End, as far as that takes no waiting: the collector closes the run while its thread writes for another."""
         for task, (cancelled, _) in self.tasks.copy().items():
             if cancelled:
                 task.cancel()
-        if self._saver is not None:
-            self._saver.backlog.leave(self._run, wait=False)
+        if self._backlog is not None:
+            self._backlog.leave(wait=False)
         if self._pool is not None:
             # A pool that is closed waits for its tasks, and they may wait for what this thread holds.
             threading.Thread(target=self.stack.close, name="abandoned run", daemon=True).start()
@@ -126,18 +125,17 @@ class Executor(BackgroundExecutor):
         self, saver: BatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
     ) -> concurrent.futures.Future[None] | None:
         """What ends when a save is written; None where it is LangGraph's affair."""
-        if self._saver is None:
-            self._saver = saver
-            saver.backlog.enter(self._run)
+        if self._backlog is None:
+            self._backlog = Backlog(saver)
         is_checkpoint = fn.__name__ != "put_writes"
         if self._slow or (is_checkpoint and (args[1] or not _follows(args[0], self._last))):
-            saver.backlog.settle()
+            self._backlog.settle()
             return None
         started = perf_counter()
         request = _encoded(saver, self._chain, args, is_checkpoint=is_checkpoint)
         self._slow = perf_counter() - started > ENCODED_IN_A_THREAD_S
         now = is_checkpoint and fn.__self__.durability == "sync"  # type: ignore[attr-defined]
-        future = saver.backlog.add(request, is_checkpoint=is_checkpoint, now=now)
+        future = self._backlog.add(request, is_checkpoint=is_checkpoint, now=now)
         if is_checkpoint:
             self._last = future
         self.tasks[future] = (False, True)

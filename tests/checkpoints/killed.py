@@ -121,6 +121,9 @@ def kill_copying(size: int) -> None:
 
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
+OTHER: Any = {"configurable": {"thread_id": "before"}}
+"""A run whose log is copied before."""
+
 
 def run_sync(file: Path, at: int, durability: Any, phase: str) -> None:
     """Run with LangGraph's saver for threads, optimized."""
@@ -133,7 +136,8 @@ def run_sync(file: Path, at: int, durability: Any, phase: str) -> None:
         connection.set_trace_callback(killer(at))
     elif phase == "commit":
         at_size(SMALLEST + at * BYTES)
-    else:
+    elif phase == "copy":
+        compiled.invoke({"messages": []}, OTHER)
         kill_copying(at * BYTES)
     compiled.invoke({"messages": []}, CONFIG, durability=durability)
 
@@ -149,7 +153,8 @@ async def run_async(file: Path, at: int, durability: Any, phase: str) -> None:
             await connection.set_trace_callback(killer(at))
         elif phase == "commit":
             at_size(SMALLEST + at * BYTES)
-        else:
+        elif phase == "copy":
+            await compiled.ainvoke({"messages": []}, OTHER)
             kill_copying(at * BYTES)
         await compiled.ainvoke({"messages": []}, CONFIG, durability=durability)
 

@@ -12,7 +12,7 @@ import pytest
 
 from optiflow.checkpoints import backlog
 from optiflow.checkpoints.backlog import LONGEST, Backlog, BatchSaver
-from optiflow.checkpoints.busy import busy
+from optiflow.checkpoints.busy import busy, is_busy
 from optiflow.checkpoints.statements import Chain, Request
 from optiflow.checkpoints.together import Outcome
 
@@ -25,6 +25,7 @@ class Noting(BatchSaver):
         self.may = threading.Event()
         self.threads: set[int] = set()
         self.times_settled = 0
+        self.backlogs = set()
 
     def settled(self) -> None:
         """Count."""
@@ -79,7 +80,6 @@ def test_what_nobody_waits_for_is_written_together() -> None:
     """In its order, by a thread of its own, when the interpreter would have given it a turn."""
     saver, chain = Noting(), Chain()
     queue = Backlog(saver)
-    queue.enter(1)
     futures = [
         put(queue, saver, chain, "first"),
         put_writes(queue, saver),
@@ -89,44 +89,62 @@ def test_what_nobody_waits_for_is_written_together() -> None:
     assert [future.result(10) for future in futures] == [None] * 3
     assert [name for group in saver.groups for name in group] == ["first", "writes", "second"]
     assert threading.get_ident() not in saver.threads
-    queue.leave(1, wait=True)
+    queue.leave(wait=True)
 
 
-def test_no_thread_outlives_the_last_run() -> None:
-    """It writes what is left, and is gone; the saver is told that no run is under way."""
+def test_no_thread_outlives_its_run() -> None:
+    """It writes what is left, and is gone; after the last run the saver is told that none is under way."""
     saver, chain = Noting(), Chain()
     saver.may.set()
-    queue = Backlog(saver)
-    queue.enter(1)
-    put(queue, saver, chain, "first").result(10)
-    queue.enter(2)
-    queue.leave(1, wait=True)
+    first, second = Backlog(saver), Backlog(saver)
+    put(first, saver, chain, "first").result(10)
+    put(second, saver, chain, "second").result(10)
+    assert threads() == 2
+    first.leave(wait=True)
     assert (threads(), saver.times_settled) == (1, 0)
-    second = put(queue, saver, chain, "second")
-    queue.leave(2, wait=True)
-    assert second.done()
+    third = put(second, saver, chain, "third")
+    second.leave(wait=True)
+    assert third.done()
     assert (threads(), saver.times_settled) == (0, 1)
-    queue.enter(3)
-    put(queue, saver, chain, "third").result(10)
-    queue.leave(3, wait=True)
-    assert saver.groups[-1] == ["third"]
-    assert (threads(), saver.times_settled) == (0, 2)
+    assert saver.backlogs == set()
+
+
+def test_a_thread_that_waits_does_not_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may close a run just when somebody begins to wait for what it saved, and holds its locks."""
+    saver, chain = Noting(), Chain()
+    queue = Backlog(saver)
+    future = put(queue, saver, chain, "first")
+    waiting: list[bool] = []
+
+    def collected(futures: Any) -> None:
+        with future._condition:
+            saver.may.set()
+            queue.settle()
+            queue.leave(wait=False)
+            waiting.append(is_busy())
+
+    monkeypatch.setattr(backlog, "wait", collected)
+    saver.settle()
+    assert waiting == [True]
+    assert future.result(10) is None
 
 
 def test_a_finalizer_leaves_without_waiting() -> None:
     """The thread is about to end, and still writes what it was given."""
     saver, chain = Noting(), Chain()
     queue = Backlog(saver)
-    queue.enter(1)
     future = put(queue, saver, chain, "first")
     (thread,) = (each for each in threading.enumerate() if each.name.startswith("checkpoints"))
-    queue.leave(1, wait=False)
+    queue.leave(wait=False)
     assert not future.done()
     assert thread.is_alive()
+    assert saver.backlogs == {queue}
     saver.may.set()
-    future.result(10)
+    saver.settle()
+    assert future.done()
     thread.join(10)
     assert not thread.is_alive()
+    assert saver.backlogs == set()
     assert saver.times_settled == 0
 
 
@@ -214,7 +232,7 @@ def test_where_there_can_be_no_thread_it_is_written_here(nested: bool, monkeypat
     assert saver.groups == [["here"]]
 
 
-def test_a_run_that_ends_takes_no_thread_from_one_that_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_left_by_another_thread_saves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool that was closed meanwhile is replaced."""
     saver, chain = Noting(), Chain()
     saver.may.set()
@@ -225,13 +243,15 @@ def test_a_run_that_ends_takes_no_thread_from_one_that_begins(monkeypatch: pytes
     def submit_late(self: ThreadPoolExecutor, *args: Any) -> Any:
         if not closed:
             closed.append(self)
-            queue.leave(1, wait=True)
+            pool, queue._pool = queue._pool, None
+            assert pool is self
+            pool.shutdown()
         return submit(self, *args)
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_late)
     put(queue, saver, chain, "kept").result(10)
     assert queue._pool not in (None, *closed)
-    queue.leave(1, wait=True)
+    queue.leave(wait=True)
 
 
 def test_a_signal_between_two_steps_loses_nothing(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ def test_a_run_that_its_own_writer_closes_is_left_behind() -> None:
         assert executor.__exit__(GeneratorExit, GeneratorExit(), None) is None
     assert not running.done()
     assert waiting.cancelled()
-    saver.backlog.settle()
+    saver.settle()
     assert saver.conn.execute("SELECT count(*) FROM writes").fetchone() == (1,)
     may_end.set()
     for each in threading.enumerate():
@@ -206,7 +206,7 @@ def test_a_run_without_a_pool_leaves_nothing_to_wait_for() -> None:
         assert executor.__exit__(GeneratorExit, GeneratorExit(), None) is None
         assert Executor({}).__exit__(GeneratorExit, GeneratorExit(), None) is None
     assert "abandoned run" not in [each.name for each in threading.enumerate()]
-    saver.backlog.settle()
+    saver.settle()
     assert saver.conn.execute("SELECT count(*) FROM writes").fetchone() == (1,)
     saver.conn.close()
 
