@@ -18,6 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 
 from optiflow.activation import activated, run_level
+from optiflow.errors import ToggleFailedError
 from optiflow.optimizations.base import Optimization, Options
 
 lent: ContextVar[str] = ContextVar("lent", default="nothing")
@@ -216,10 +217,13 @@ def test_error_of_a_node_leaves_the_toggles(probe: Probe) -> None:
 
 
 def test_toggle_that_fails_leaves_those_before_it(probe: Probe) -> None:
-    """What was entered is left again."""
-    graph = activated(builder_of(see).compile(), [probe, Failing()])
-    with pytest.raises(RuntimeError, match="can't start"):
+    """Under ``strict`` it is raised by name, and what was entered is left again."""
+    graph = activated(builder_of(see).compile(), [probe, Failing()], strict=True)
+    with pytest.raises(
+        ToggleFailedError, match="toggle 'failing' failed in a run: RuntimeError: can't start"
+    ) as caught:
         graph.invoke({})
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
 
 

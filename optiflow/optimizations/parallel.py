@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -40,3 +41,13 @@ class Parallel(Optimization[ParallelOptions]):
         from optiflow.batching import activate
 
         return activate(self.options.max_concurrency)
+
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._around
+
+    @cached_property
+    def _around(self) -> Around:
+        from optiflow.batching.batch_optimizer import BatchOptimizer, active
+
+        return Around(((active, partial(BatchOptimizer, self.options.max_concurrency)),))

@@ -291,8 +291,12 @@ class GraphPlan:
         # Subclasses may build themselves in ways that recompiling their builder does not repeat.
         return GraphPlan.of(node.runnable) if type(node.runnable) is CompiledStateGraph else None
 
-    def build(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def build(self, replaced: dict[str, tuple[Any, Any]] | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Compile a clone of the builder as this plan says.
+
+        Args:
+            replaced: Filled with the settings of the graph that finishers replaced: attribute -> the user's value and
+                theirs, so that they can be given back.
 
         Returns:
             The compiled graph, with the finishers applied and, for a plan of a compiled graph, that graph's settings.
@@ -302,8 +306,15 @@ class GraphPlan:
             for name, value in vars(self.compiled).items():
                 if name not in _COMPILED_STRUCTURE:
                     setattr(graph, name, value)
+        before = dict(vars(graph))
         for finisher in self.finishers:
             finisher.install(graph)
+        if replaced is not None:
+            replaced |= {
+                name: (before.get(name), value)
+                for name, value in vars(graph).items()
+                if name not in _COMPILED_STRUCTURE and before.get(name) is not value
+            }
         return graph
 
     def _clone(self) -> StateGraph[Any, Any, Any, Any]:

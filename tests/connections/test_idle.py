@@ -79,6 +79,7 @@ def test_a_connection_serves_one_client_at_a_time_and_only_its_shape(steps: list
 def test_no_more_than_enough_wait() -> None:
     """A pool keeps what is too much."""
     idle, pool = IdleConnections(), Pool()
+    idle.begin()
     assert all(idle.lend(pool.key, Connection(0), pool) for _ in range(MOST_PER_KEY))
     assert not idle.lend(pool.key, Connection(0), pool)
 
@@ -86,7 +87,8 @@ def test_no_more_than_enough_wait() -> None:
 def test_a_forked_process_starts_with_none_and_closes_none() -> None:
     """They are the parent's."""
     idle, pool, connection = IdleConnections(), Pool(), Connection(0)
-    idle.lend(pool.key, connection, pool)
+    idle.begin()
+    assert idle.lend(pool.key, connection, pool)
     idle.forget()
     assert idle.borrow(pool.key, pool, 60) == (None, False)
     assert connection.is_open
