@@ -6,10 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 __all__ = ["Hooks", "Wrap"]
 
@@ -18,33 +17,23 @@ _ABSENT = object()
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A function that can be replaced: where it is, and what was there when it was last looked at."""
 
     module_name: str
     module: ModuleType
-    path: tuple[str, ...]
-    """Names from the module to the owner."""
+    around: Mapping[str, Any]
+    """The namespace that holds the owner."""
+    owner_name: str
     owner: Any
+    space: Mapping[str, Any]
+    """The namespace of the owner, as it is at any time."""
     name: str
     before: object
     """What the owner itself has there; `_ABSENT` where it inherits the function."""
     plain: Callable[..., Any]
     hook: Callable[..., Any]
     """What takes its place; the function itself where nothing has to."""
-
-    def is_unchanged(self) -> bool:
-        """Whether the function is where it was, and the same."""
-        module = sys.modules.get(self.module_name)
-        if module is not self.module:
-            return False
-        owner: Any = module
-        for part in self.path:
-            owner = getattr(owner, part, None)
-        if owner is not self.owner or owner.__dict__.get(self.name, _ABSENT) is not self.before:
-            return False
-        return self.before is not _ABSENT or getattr(owner, self.name, None) is self.plain
 
 
 class Hooks:
@@ -99,47 +88,64 @@ class Hooks:
             self._known.clear()
 
     def _install(self) -> None:
+        modules = sys.modules
         for at, wrap in self._wraps.items():
             place = self._known.get(at)
-            if place is None or not place.is_unchanged():
+            if place is None:
                 place = self._look(at, wrap)
+                if place is None:
+                    continue
+            module_name, module, around, owner_name, owner, space, name, before, plain, hook = place
+            if (
+                modules.get(module_name) is not module
+                or around.get(owner_name) is not owner
+                or space.get(name, _ABSENT) is not before
+                or (before is _ABSENT and getattr(owner, name, None) is not plain)
+            ):
+                place = self._look(at, wrap)
+                if place is None:
+                    continue
+                owner, name, plain, hook = place.owner, place.name, place.plain, place.hook
             # A hook that stayed below somebody else's is in force: another one would do its work twice.
-            if place is None or place.hook is place.plain or (self._buried and self._is_buried(place)):
+            if hook is plain or (self._buried and self._is_buried(place)):
                 continue
-            setattr(place.owner, place.name, place.hook)
+            setattr(owner, name, hook)
             self._installed.append(place)
 
     def _look(self, at: tuple[str, str], wrap: Wrap) -> _Place | None:
         """Find a function, and make the hook for it."""
+        known = self._known.pop(at, None)
         module = sys.modules.get(at[0])
-        owner: Any = module
+        if module is None:
+            return None
+        around: Mapping[str, Any] = sys.modules
+        owner_name, owner = at[0], cast("Any", module)
         *path, name = at[1].split(".")
         for part in path:
-            owner = getattr(owner, part, None)
+            around, owner_name, owner = vars(owner), part, getattr(owner, part, None)
         plain: Callable[..., Any] | None = getattr(owner, name, None)
-        if module is None or plain is None:
-            self._known.pop(at, None)
+        if plain is None:
             return None
-        known = self._known.get(at)
         hook: Callable[..., Any] = known.hook if known is not None and known.plain is plain else wrap(plain)
         if hook is not plain and getattr(hook, "__wrapped__", None) is not plain:
             hook = wraps(plain)(hook)
         before = vars(owner).get(name, _ABSENT)
-        place = self._known[at] = _Place(at[0], module, tuple(path), owner, name, before, plain, hook)
+        place = _Place(at[0], module, around, owner_name, owner, vars(owner), name, before, plain, hook)
+        self._known[at] = place
         return place
 
     def _is_buried(self, place: _Place) -> bool:
         return self._buried.get((place.owner, place.name)) in _layers(place.plain)
 
     def _remove(self) -> None:
-        for place in self._installed:
+        for _, _, _, _, owner, space, name, before, _, hook in self._installed:
             # Whoever wrapped the hook meanwhile puts it back in the end, where it only passes calls on.
-            if place.owner.__dict__.get(place.name) is not place.hook:
-                self._buried[place.owner, place.name] = place.hook
-            elif place.before is _ABSENT:
-                delattr(place.owner, place.name)
+            if space.get(name) is not hook:
+                self._buried[owner, name] = hook
+            elif before is _ABSENT:
+                delattr(owner, name)
             else:
-                setattr(place.owner, place.name, place.before)
+                setattr(owner, name, before)
         self._installed.clear()
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from optiflow.offload.hooks import Hooks
@@ -73,8 +73,7 @@ def _executor(loop: asyncio.AbstractEventLoop) -> Executor | None:
     own = _default_executor(loop)
     if own is not None and not (type(own) is ThreadPoolExecutor and _is_usual(own)):
         return None
-    # It is kept by the loop itself, because it refers to it: both are collected together.
-    of_loop: dict[int, _Wider] = loop.__dict__.setdefault(_ATTRIBUTE, {})
+    of_loop: dict[int, _Wider] = loop.__dict__[_ATTRIBUTE]
     wider = of_loop.get(threads)
     if wider is None:
         if asyncio._get_running_loop() is not loop:
@@ -117,20 +116,43 @@ def _wide(plain: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-def _elsewhere(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``run_in_executor`` of event loops."""
+class _Pools:
+    """What hands sync code to threads: LangChain's pools, and the running loop."""
 
-    def run_in_executor(loop: Any, executor: Any, function: Any, *args: Any) -> Any:
-        return plain(loop, _executor(loop) if executor is None else executor, function, *args)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it for the block."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.release()
 
-    return run_in_executor
+    def hold(self) -> None:
+        """A run begins."""
+        loop = asyncio._get_running_loop()
+        if loop is not None and _ATTRIBUTE not in getattr(loop, "__dict__", (_ATTRIBUTE,)):
+            _prepare(loop)
+        _langchains.hold()
+
+    def release(self) -> None:
+        """A run ends. The loop stays prepared: outside of runs it does what it always did."""
+        _langchains.release()
 
 
-POOLS = Hooks(
-    {
-        ("langchain_core.runnables.config", "ContextThreadPoolExecutor.__init__"): _wide,
-        ("asyncio", "BaseEventLoop.run_in_executor"): _elsewhere,
-        ("uvloop", "Loop.run_in_executor"): _elsewhere,
-    }
-)
-"""What hands sync code to threads."""
+def _prepare(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a loop look for wider executors; for good, as changing a loop's methods slows it down each time."""
+    plain = loop.run_in_executor
+
+    @wraps(plain)
+    def run_in_executor(executor: Any, function: Any, *args: Any) -> Any:
+        return plain(_executor(loop) if executor is None else executor, function, *args)
+
+    # Both are kept by the loop itself, because they refer to it: all is collected together.
+    loop.__dict__[_ATTRIBUTE] = {}
+    loop.__dict__["run_in_executor"] = run_in_executor
+
+
+_langchains = Hooks({("langchain_core.runnables.config", "ContextThreadPoolExecutor.__init__"): _wide})
+
+POOLS = _Pools()
