@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -108,9 +108,26 @@ def resolve(
 
 def _options(toggle: type[Optimization[Any]], given: Mapping[str, Any]) -> Options:
     """The options of a toggle; the same object for equal wishes, as a program may compile a graph for each request."""
+    if type(given) is _Preset:
+        return given.validated(toggle.options_model)
     if not _is_plain(given):
         return toggle.options_model.model_validate(dict(given))
     return _validated(toggle.options_model, _Given(repr(given), given))
+
+
+class _Preset(dict[str, Any]):
+    """A toggle's options as a preset has them, which nobody changes."""
+
+    def validated(self, model: type[Options]) -> Options:
+        """The options; checked once."""
+        found = self._checked.get(model)
+        if found is None:
+            found = self._checked[model] = model.model_validate(dict(self))
+        return found
+
+    @cached_property
+    def _checked(self) -> dict[type[Options], Options]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +165,7 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
     path = conf_dir() / "opt" / f"{name}.yaml"
     if not path.is_file():
         if name in available():
-            return {name: {}}
+            return {name: _Preset()}
         known = {*options_of("opt"), *available()}
         raise ConfigurationError(f"opt={name}: no such option; {nearest_name(name, known)}")
     import yaml
@@ -157,4 +174,4 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
     toggles: dict[str, Mapping[str, Any]] = {}
     for part in content.pop("defaults", ()):
         toggles |= preset(part)
-    return toggles | {toggle: {**toggles.get(toggle, {}), **options} for toggle, options in content.items()}
+    return toggles | {toggle: _Preset({**toggles.get(toggle, {}), **options}) for toggle, options in content.items()}
