@@ -31,7 +31,7 @@ def failed(toggle: str, phase: str, error: Exception, *, strict: bool) -> Decisi
     if strict:
         raise ToggleFailedError(f"toggle {toggle!r} failed in {phase}: {described(error)}") from error
     _log.warning("a toggle failed, the graph does without it", toggle=toggle, phase=phase, error=described(error))
-    return Decision(toggle, "*", "refused", f"failed: {described(error)}")
+    return Decision.failure(toggle, described(error))
 
 
 def described(error: Exception) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from langgraph.graph.state import CompiledStateGraph, StateGraph
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.plan.decision import Decision
 from optiflow.plan.effects import Effects
+from optiflow.plan.specs import copied
 
 __all__ = ["Finisher", "GraphPlan", "NodePlan"]
 
@@ -227,7 +228,7 @@ class GraphPlan:
             builder=builder,
             nodes=MappingProxyType(
                 {
-                    name: NodePlan(name, _copied(spec), declared.get(name), visible.get(spec.input_schema, frozenset()))
+                    name: NodePlan(name, copied(spec), declared.get(name), visible.get(spec.input_schema, frozenset()))
                     for name, spec in builder.nodes.items()
                 }
             ),
@@ -331,35 +332,12 @@ class GraphPlan:
     @staticmethod
     def _spec(node: NodePlan) -> Any:
         if node.subgraph is None:
-            return _copied(node.spec)
+            return copied(node.spec)
         return _changed(node.spec, runnable=node.subgraph.build())
 
 
-def _copied(spec: Any) -> Any:
-    """A copy of a node's spec; `copy.copy` takes several times as long, which counts where each request compiles."""
-    cls: Any = type(spec)
-    names = _slots(cls)
-    if names is None:
-        return copy.copy(spec)
-    clone = cls.__new__(cls)
-    for name in names:
-        object.__setattr__(clone, name, getattr(spec, name))
-    return clone
-
-
-@cache
-def _slots(cls: type[Any]) -> tuple[str, ...] | None:
-    """Everything that an instance of a dataclass holds; None where it may hold more than its fields."""
-    is_own = any(hasattr(base, "__copy__") or "__reduce__" in vars(base) for base in cls.__mro__[:-1])
-    if is_own or not is_dataclass(cls) or cls.__dictoffset__ or "__weakref__" in vars(cls):
-        return None
-    names = tuple(each.name for each in fields(cls))
-    slots = {name for base in cls.__mro__ for name in vars(base).get("__slots__", ())}
-    return names if slots == set(names) else None
-
-
 def _changed(spec: Any, **fields: Any) -> Any:
-    clone = _copied(spec)
+    clone = copied(spec)
     for name, value in fields.items():
         setattr(clone, name, value)
     return clone
