@@ -12,6 +12,7 @@ from langgraph.graph.state import CompiledStateGraph, StateGraph
 from langgraph.pregel import Pregel
 
 from optiflow.activation import AnyPregel, activated, as_compiled
+from optiflow.errors import ConfigurationError, ToggleFailedError
 from optiflow.optimizations.base import Decision, Optimization
 from optiflow.optimizations.failing import failed
 from optiflow.optimizations.registry import preset, resolve
@@ -73,10 +74,13 @@ def compile(builder: AnyStateGraph, opt: Opt = "all", *, strict: bool | None = N
     """
     strict = is_strict(strict)
     toggles = toggles_of(opt, strict=strict)
-    plan = _plan_of(builder, toggles, strict=strict, compile_options=options)
-    if plan is None:
-        return cast("AnyCompiled", activated(builder.compile(**options), toggles, strict=strict))
-    return cast("AnyCompiled", _activated(built(plan, toggles, strict=strict), strict=strict))
+    graph = _optimized(builder, toggles, options, strict=strict)
+    if isinstance(graph, Exception):
+        # Where the graph itself is wrong, this is where LangGraph says so.
+        compiled = builder.compile(**options)
+        _not_rewritten(toggles, graph, strict=strict)
+        graph = activated(compiled, toggles, strict=strict)
+    return cast("AnyCompiled", graph)
 
 
 def optimize(compiled: AnyPregel, opt: Opt = "all", *, strict: bool | None = None) -> AnyPregel:
@@ -100,10 +104,12 @@ def optimize(compiled: AnyPregel, opt: Opt = "all", *, strict: bool | None = Non
     strict = is_strict(strict)
     toggles = toggles_of(opt, strict=strict)
     compiled = as_compiled(compiled)
-    plan = _plan_of(compiled, toggles, strict=strict) if _is_planned(compiled) else None
-    if plan is None:
-        return activated(copy.copy(compiled), toggles, strict=strict)
-    return _activated(built(plan, toggles, strict=strict), strict=strict)
+    if _is_planned(compiled):
+        graph = _optimized(cast("AnyCompiled", compiled), toggles, None, strict=strict)
+        if not isinstance(graph, Exception):
+            return graph
+        _not_rewritten(toggles, graph, strict=strict)
+    return activated(copy.copy(compiled), toggles, strict=strict)
 
 
 def explain(graph: AnyStateGraph | AnyPregel, opt: Opt = "all") -> tuple[Decision, ...]:
@@ -256,24 +262,35 @@ def _activated(made: Built, *, strict: bool) -> AnyPregel:
     return activated(made.graph, made.toggles, strict=strict, replaced=made.replaced)
 
 
-def _plan_of(
-    graph: AnyStateGraph | AnyPregel,
+def _optimized(
+    graph: AnyStateGraph | AnyCompiled,
     toggles: Sequence[Optimization[Any]],
+    options: Mapping[str, Any] | None,
     *,
     strict: bool,
-    compile_options: Mapping[str, Any] | None = None,
-) -> GraphPlan | None:
-    """The plan of a graph; None where none can be made of it, so that toggles act around its runs only.
+) -> AnyPregel | Exception:
+    """The graph under toggles; an error where none can be built of its plan, not even without any toggle.
 
     Raises:
-        ToggleFailedError: No plan can be made, and ``strict`` is set.
+        ConfigurationError: A toggle's options do not fit the graph.
+        ToggleFailedError: A toggle failed, and ``strict`` is set.
     """
     try:
-        return GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), compile_options=compile_options)
-    except Exception as error:  # noqa: BLE001 - a class of the user's may do anything when it is copied or looked at
-        for toggle in toggles:
-            failed(toggle.name, "reading the graph", error, strict=strict)
-        return None
+        return _activated(built(GraphPlan.of(graph, compile_options=options), toggles, strict=strict), strict=strict)
+    except (ConfigurationError, ToggleFailedError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a class of the user's may do anything when it is looked at or copied
+        return error
+
+
+def _not_rewritten(toggles: Sequence[Optimization[Any]], error: Exception, *, strict: bool) -> None:
+    """No plan can be made of a graph that compiles: toggles act around its runs only.
+
+    Raises:
+        ToggleFailedError: ``strict`` is set.
+    """
+    for toggle in toggles:
+        failed(toggle.name, "reading the graph", error, strict=strict)
 
 
 def _is_planned(graph: AnyPregel) -> bool:

@@ -166,7 +166,7 @@ class Run:
     @staticmethod
     def reset(tokens: list[Token[Any]]) -> None:
         """Undo `set`, in the same context."""
-        for token in tokens:
+        for token in reversed(tokens):
             token.var.reset(token)
 
     def _begin_lean(self, lean: _Lean) -> None:
