@@ -3,7 +3,7 @@
 Graphs whose nodes do next to nothing are run plain, plain once more (what two equal arms differ by), with each toggle
 alone, with ``safe`` and with ``all``; and graphs are compiled as for each request, from closures made anew around one
 model. The arms take turns in this process, in a random order in each round; every figure is of samples of the same
-round. Times are the process's CPU time: with nothing to wait for it is what a run takes, and other programs don't count.
+round. Times are the process's CPU time: with nothing to wait for it is what a run takes, and others don't count.
 """
 
 from __future__ import annotations

@@ -152,12 +152,8 @@ class Run:
             if self._context is not None:
                 self._context.run(self._leave)
         finally:
-            while self._shared:
-                each = self._shared.pop()
-                try:
-                    each.release()
-                except Exception as error:  # noqa: BLE001 - the run went well, whatever the toggle does at its end
-                    self.part.failed(self._holder(each), _END_OF_RUN, error)
+            if self._shared:
+                self._release()
 
     def set(self) -> list[Token[Any]]:
         """Set in the current context what the run holds there; for one step, or for a run that is one call."""
@@ -177,8 +173,7 @@ class Run:
             self.values = [(variable, make()) for around in lean.arounds for variable, make in around.values]
             self.held = lean.held
         except Exception:  # noqa: BLE001 - done again one by one, which tells whose failure it is
-            while self._shared:
-                self._shared.pop().release()
+            self._release()
             self._begin_each({}, self.part.toggles)
 
     def _begin_within(self, outer: Run) -> None:
@@ -214,13 +209,24 @@ class Run:
                 self._hold(around.shared)
                 self.values += [(variable, make()) for variable, make in around.values]
             except Exception as error:  # noqa: BLE001 - a toggle's failure is no reason for the run to fail
-                while len(self._shared) > shared:
-                    self._shared.pop().release()
+                self._release(shared)
                 del self.values[values:]
                 self.part.failed(toggle.name, "a run", error)
             else:
                 held[toggle.name] = _Held(toggle, around.shared)
         self.held = held
+
+    def _release(self, down_to: int = 0) -> None:
+        """Let go of what is held together with other runs, all of it whatever one of them raises."""
+        while len(self._shared) > down_to:
+            each = self._shared.pop()
+            try:
+                each.release()
+            except Exception as error:  # noqa: BLE001 - the run went well, whatever the toggle does at its end
+                try:
+                    self.part.failed(self._holder(each), _END_OF_RUN, error)
+                finally:
+                    self._release(down_to)
 
     def _holder(self, shared: Shared) -> str:
         """The name of the toggle that something is held for."""

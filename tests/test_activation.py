@@ -358,10 +358,12 @@ def test_what_is_held_together_may_fail_at_the_end(capsys: pytest.CaptureFixture
     assert [graph.invoke({})["seen"] for _ in range(2)] == [["lean, nothing"]] * 2
     (line,) = warnings_of(capsys)
     assert "toggle=lean" in line
-    strict = activated(builder_of(see).compile(), [failing], strict=True)
+    good = Lean()
+    good.name = "good"  # type: ignore[misc]
+    strict = activated(builder_of(see).compile(), [good, failing], strict=True)
     with pytest.raises(ToggleFailedError, match="toggle 'lean' failed in the end of a run: RuntimeError"):
         strict.invoke({})
-    assert lent.get() == "nothing"
+    assert (good.counted.holders, lent.get()) == (0, "nothing")
 
 
 @pytest.mark.parametrize("learned", [False, True])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optiflow.errors import ConfigurationError
@@ -49,9 +50,12 @@ class Held:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        while self._entered:
-            name, manager, _ = self._entered.pop()
-            self._try(name, "the end of a run", lambda: manager.__exit__(kind, error, traceback), passed_on=error)  # noqa: B023
+        with ExitStack() as stack:
+            # All are left, the last one first, whatever one of them raises.
+            for name, manager, _ in self._entered:
+                leave = partial(manager.__exit__, kind, error, traceback)
+                stack.callback(self._try, name, "the end of a run", leave, passed_on=error)
+            self._entered = []
 
     def statistics(self) -> dict[str, dict[str, float | int | str]]:
         """What the toggles say of the run so far, by their names."""
