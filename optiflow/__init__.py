@@ -21,6 +21,7 @@ from optiflow.errors import (
     RunInterruptedError,
     StoreError,
     StoreVersionError,
+    ToggleFailedError,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ __all__ = [
     "RunInterruptedError",
     "StoreError",
     "StoreVersionError",
+    "ToggleFailedError",
     "compile",
     "effects",
     "explain",

@@ -2,26 +2,25 @@
 
 The graph stays what it was: a real `CompiledStateGraph` (or `Pregel`), because LangGraph Studio,
 ``isinstance`` checks and graphs used as nodes of other graphs refuse anything else. Only `stream` and
-`astream` are overridden; every other way to run a graph goes through one of them.
+`astream` are overridden, and `invoke` and `ainvoke` for what they cost; every other way to run a graph goes through
+one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from contextvars import ContextVar, copy_context
+import copy
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache, update_wrapper
+from types import MappingProxyType
 from typing import Any, cast
 
 from langgraph.pregel import Pregel
 
+from optiflow.holding import Run, RunPart
 from optiflow.optimizations.base import Optimization
-from optiflow.plan.dataflow.onlookers import without_consumer
+from optiflow.plan.dataflow.onlookers import CONSUMED
 
-__all__ = ["AnyPregel", "activated", "run_level"]
-
-_active: ContextVar[frozenset[str]] = ContextVar("optiflow_active_toggles", default=frozenset())
-"""Names of the toggles that an outer run holds already."""
+__all__ = ["AnyPregel", "activated", "as_compiled", "run_level"]
 
 _END = object()
 
@@ -33,21 +32,60 @@ def run_level(toggles: Sequence[Optimization[Any]]) -> tuple[Optimization[Any], 
     return tuple(toggle for toggle in toggles if type(toggle).activate is not Optimization.activate)
 
 
-def activated(graph: AnyPregel, toggles: Sequence[Optimization[Any]]) -> AnyPregel:
+def activated(
+    graph: AnyPregel,
+    toggles: Sequence[Optimization[Any]],
+    *,
+    strict: bool = False,
+    replaced: Mapping[str, tuple[Any, Any]] = MappingProxyType({}),
+) -> AnyPregel:
     """Make a graph hold the run-level toggles around each of its runs.
 
     Args:
         graph: A compiled graph that nobody else uses: its class is changed in place.
-        toggles: The toggles; where none of them acts around a run, the graph stays as it is.
+        toggles: The toggles; where none of them acts around a run and nothing was replaced, the graph stays as it is.
+        strict: Whether a toggle that fails in a run is raised there; else the run goes on without it.
+        replaced: Settings of the graph that toggles replaced: attribute -> the user's value, theirs.
 
     Returns:
         The same graph.
     """
     toggles = tuple(toggle for toggle in run_level(toggles) if not toggle.only_rewrites)
-    if toggles:
+    if toggles or replaced:
         graph.__class__ = _activated_class(type(graph))
-        cast(_Activated, graph).run_toggles = toggles
+        cast(_Activated, graph).optiflow = RunPart(toggles, strict, dict(replaced))
     return graph
+
+
+def as_compiled(graph: AnyPregel) -> AnyPregel:
+    """A graph as it was before it was optimized, with the settings that it was given since.
+
+    Args:
+        graph: A compiled graph; one that no toggle acts on comes back as it is.
+    """
+    if not isinstance(graph, _Activated):
+        return graph
+    plain: AnyPregel = copy.copy(graph)
+    plain.__class__ = next(each for each in type(graph).__mro__[1:] if not issubclass(each, _Activated))  # type: ignore[assignment]
+    attributes = vars(plain)
+    del attributes["optiflow"]
+    for name, (users, ours) in graph.optiflow.replaced.items():
+        attributes[name] = _without(attributes[name], users, ours)
+    return plain
+
+
+def _without(value: Any, users: Any, ours: Any) -> Any:
+    """A setting without what a toggle put there."""
+    if value is ours:
+        return users
+    if not (isinstance(value, dict) and isinstance(ours, dict)):
+        return value
+    # Binding a configuration to the graph since has copied what a toggle had put into it.
+    users = users or {}
+    kept = {key: _without(of_key, users.get(key), ours.get(key, _END)) for key, of_key in value.items()}
+    return {
+        key: of_key for key, of_key in kept.items() if key in users or key not in ours or value[key] is not ours[key]
+    }
 
 
 @lru_cache(maxsize=16)
@@ -60,115 +98,99 @@ def _activated_class(plain: type[AnyPregel]) -> type[AnyPregel]:
     return cast("type[AnyPregel]", type(plain.__name__, (_Activated, plain), shown))
 
 
-class _Run:
-    """The toggles of one run, entered in a context of their own.
-
-    What they set in context variables is lent to each step of the run and taken back after it. A generator
-    that set them itself would leak them into its caller between two steps, and could not reset them when it
-    is closed from another context, as a garbage-collected or abandoned stream is.
-    """
-
-    def __init__(self, toggles: Sequence[Optimization[Any]]) -> None:
-        self._context = copy_context()
-        self._stack = ExitStack()
-        before = dict(self._context.items())
-        try:
-            self._context.run(self._enter, toggles)
-        except BaseException:
-            self.close()
-            raise
-        self._variables = [
-            (variable, value) for variable, value in self._context.items() if before.get(variable, _END) is not value
-        ]
-
-    def _enter(self, toggles: Sequence[Optimization[Any]]) -> None:
-        _active.set(_active.get() | {toggle.name for toggle in toggles})
-        for toggle in toggles:
-            self._stack.enter_context(toggle.attach())
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Set in the current context what the toggles set; for one step, or for a run that is one call."""
-        tokens = [variable.set(value) for variable, value in self._variables]
-        try:
-            yield
-        finally:
-            for token in reversed(tokens):
-                token.var.reset(token)
-
-    def close(self) -> None:
-        """Leave the toggles."""
-        self._context.run(self._stack.close)
-
-
 class _Activated(Pregel[Any, Any, Any, Any]):
     """The overridden ways to run; `batch`, `abatch`, `astream_events` and all others end in one of them."""
 
-    run_toggles: tuple[Optimization[Any], ...]
+    optiflow: RunPart
 
-    def __init__(self, *, run_toggles: tuple[Optimization[Any], ...], **attributes: Any) -> None:
+    def __init__(self, *, optiflow: RunPart, **attributes: Any) -> None:
         # `copy` and `with_config` pass every attribute of the original on, so the toggles survive both.
         super().__init__(**attributes)
-        self.run_toggles = run_toggles
+        self.optiflow = optiflow
+
+    @property
+    def run_toggles(self) -> tuple[Optimization[Any], ...]:
+        """The toggles that are held around runs."""
+        return self.optiflow.toggles
 
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        fresh = self._fresh()
-        with without_consumer():
-            if not fresh:
+        run = Run.begin(self.optiflow, self)
+        try:
+            tokens = run.set()
+            try:
                 return super().invoke(*args, **kwargs)
-            with closing(_Run(fresh)) as run, run.lent():
-                return super().invoke(*args, **kwargs)
+            finally:
+                run.reset(tokens)
+        finally:
+            run.end()
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
-        fresh = self._fresh()
-        with without_consumer():
-            if not fresh:
+        run = Run.begin(self.optiflow, self)
+        try:
+            tokens = run.set()
+            try:
                 return await super().ainvoke(*args, **kwargs)
-            with closing(_Run(fresh)) as run, run.lent():
-                return await super().ainvoke(*args, **kwargs)
+            finally:
+                run.reset(tokens)
+        finally:
+            run.end()
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         stream = cast("Generator[Any]", super().stream(*args, **kwargs))
-        fresh = self._fresh()
-        return _stepwise(stream, fresh) if fresh else stream
+        return stream if Run.is_begun_by(self) else _stepwise(stream, self.optiflow)
 
     def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         stream = cast("AsyncGenerator[Any]", super().astream(*args, **kwargs))
-        fresh = self._fresh()
-        return _stepwise_async(stream, fresh) if fresh else stream
-
-    def _fresh(self) -> list[Optimization[Any]]:
-        """The toggles that no outer run holds yet."""
-        held = _active.get()
-        return [toggle for toggle in self.run_toggles if toggle.name not in held]
+        return stream if Run.is_begun_by(self) else _stepwise_async(stream, self.optiflow)
 
 
-def _stepwise(stream: Generator[Any], toggles: Sequence[Optimization[Any]]) -> Iterator[Any]:
-    with closing(_Run(toggles)) as run:
+def _stepwise(stream: Generator[Any], part: RunPart) -> Iterator[Any]:
+    run = Run.begin(part)
+    run.values.append(CONSUMED)
+    try:
         try:
             while True:
-                with run.lent():
-                    part = next(stream, _END)
-                if part is _END:
+                # A generator that left its variables set would leak them into its caller between two steps.
+                tokens = run.set()
+                try:
+                    each = next(stream, _END)
+                finally:
+                    run.reset(tokens)
+                if each is _END:
                     return
-                yield part
+                yield each
         finally:
-            with run.lent():
+            tokens = run.set()
+            try:
                 stream.close()
+            finally:
+                run.reset(tokens)
+    finally:
+        run.end()
 
 
-async def _stepwise_async(stream: AsyncGenerator[Any], toggles: Sequence[Optimization[Any]]) -> AsyncIterator[Any]:
-    with closing(_Run(toggles)) as run:
+async def _stepwise_async(stream: AsyncGenerator[Any], part: RunPart) -> AsyncIterator[Any]:
+    run = Run.begin(part)
+    run.values.append(CONSUMED)
+    try:
         try:
             while True:
-                with run.lent():
-                    part = await anext(stream, _END)
-                if part is _END:
+                tokens = run.set()
+                try:
+                    each = await anext(stream, _END)
+                finally:
+                    run.reset(tokens)
+                if each is _END:
                     return
-                yield part
+                yield each
         finally:
-            with run.lent():
+            tokens = run.set()
+            try:
                 await stream.aclose()
+            finally:
+                run.reset(tokens)
+    finally:
+        run.end()
 
 
 # Whoever inspects the methods sees LangGraph's parameters and documentation.

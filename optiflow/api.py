@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import fields, replace
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph, StateGraph
 from langgraph.pregel import Pregel
 
-from optiflow.activation import AnyPregel, activated, run_level
+from optiflow.activation import AnyPregel, activated, as_compiled
+from optiflow.errors import ConfigurationError, ToggleFailedError
 from optiflow.optimizations.base import Decision, Optimization
+from optiflow.optimizations.failing import failed
 from optiflow.optimizations.registry import preset, resolve
+from optiflow.passes import Built, building, built, rewritten, unplanned
 from optiflow.plan.graph_plan import GraphPlan
 from optiflow.plan.observation.evidence import Evidence, Recorded, evidence, informed
 from optiflow.settings import get_settings
@@ -36,6 +36,7 @@ __all__ = [
     "decisions_of",
     "evidence_of",
     "explain",
+    "is_strict",
     "optimize",
     "optimize_fresh",
     "own_graph",
@@ -51,15 +52,15 @@ AnyCompiled = CompiledStateGraph[Any, Any, Any, Any]
 Opt = str | Iterable[str] | Mapping[str, Mapping[str, Any]]
 """Which toggles: the name of a preset or a toggle, several of them, or each toggle's options by its name."""
 
-_building: ContextVar[bool] = ContextVar("optiflow_building", default=False)
 
-
-def compile(builder: AnyStateGraph, opt: Opt = "all", **options: Any) -> AnyCompiled:
+def compile(builder: AnyStateGraph, opt: Opt = "all", *, strict: bool | None = None, **options: Any) -> AnyCompiled:
     """Compile a graph with optimizations.
 
     Args:
         builder: The graph; it is never changed.
         opt: The toggles; `Opt` says how they are given.
+        strict: Whether a toggle that fails is raised, here and in the graph's runs; otherwise the graph does without
+            it, `explain` and one line in the log say so. None: as ``OPTIFLOW_STRICT`` says.
         **options: The keywords of ``StateGraph.compile``: ``checkpointer``, ``cache``, ``store``,
             ``interrupt_before``, ``interrupt_after``, ``debug``, ``name``, ``transformers``.
 
@@ -69,19 +70,28 @@ def compile(builder: AnyStateGraph, opt: Opt = "all", **options: Any) -> AnyComp
     Raises:
         ConfigurationError: An unknown toggle, options that do not fit, or toggles that exclude each other.
         ValueError: The graph does not compile, as LangGraph says.
+        ToggleFailedError: A toggle failed under ``strict``.
     """
-    toggles = toggles_of(opt)
-    graph, _ = build(GraphPlan.of(builder, compile_options=options), toggles)
-    return cast("AnyCompiled", activated(graph, toggles))
+    strict = is_strict(strict)
+    toggles = toggles_of(opt, strict=strict)
+    graph = _optimized(builder, toggles, options, strict=strict)
+    if isinstance(graph, Exception):
+        # Where the graph itself is wrong, this is where LangGraph says so.
+        compiled = builder.compile(**options)
+        _not_rewritten(toggles, graph, strict=strict)
+        graph = activated(compiled, toggles, strict=strict)
+    return cast("AnyCompiled", graph)
 
 
-def optimize(compiled: AnyPregel, opt: Opt = "all") -> AnyPregel:
+def optimize(compiled: AnyPregel, opt: Opt = "all", *, strict: bool | None = None) -> AnyPregel:
     """Optimize a graph that is compiled already.
 
     Args:
         compiled: The compiled graph, which stays as it is. One that was not compiled from a StateGraph,
-            such as an ``@entrypoint``, takes only what toggles do around a run; `explain` says so.
-        opt: The toggles; `Opt` says how they are given.
+            such as an ``@entrypoint``, takes only what toggles do around a run; `explain` says so. One that is
+            optimized already is optimized from the user's own again, with the settings that it was given since.
+        opt: The toggles; `Opt` says how they are given. With ``"none"`` the user's own graph comes back.
+        strict: As `compile` takes it.
 
     Returns:
         A new graph of the same kind, with the checkpointer, cache, store, interrupts, name, bound
@@ -89,12 +99,17 @@ def optimize(compiled: AnyPregel, opt: Opt = "all") -> AnyPregel:
 
     Raises:
         ConfigurationError: An unknown toggle, options that do not fit, or toggles that exclude each other.
+        ToggleFailedError: A toggle failed under ``strict``.
     """
-    toggles = toggles_of(opt)
-    if not _is_planned(compiled):
-        return activated(copy.copy(compiled), toggles)
-    graph, _ = build(GraphPlan.of(cast("AnyCompiled", compiled)), toggles)
-    return activated(graph, toggles)
+    strict = is_strict(strict)
+    toggles = toggles_of(opt, strict=strict)
+    compiled = as_compiled(compiled)
+    if _is_planned(compiled):
+        graph = _optimized(cast("AnyCompiled", compiled), toggles, None, strict=strict)
+        if not isinstance(graph, Exception):
+            return graph
+        _not_rewritten(toggles, graph, strict=strict)
+    return activated(copy.copy(compiled), toggles, strict=strict)
 
 
 def explain(graph: AnyStateGraph | AnyPregel, opt: Opt = "all") -> tuple[Decision, ...]:
@@ -127,6 +142,7 @@ def decisions_of(
         effects: Effects declared from outside, by node name.
         recorded: What the records of earlier runs keep; a node that they contradict counts as unknown.
     """
+    graph = as_compiled(graph) if isinstance(graph, Pregel) else graph
     if isinstance(graph, Pregel) and not _is_planned(graph):
         return tuple(unplanned(toggle) for toggle in toggles)
     plan = GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects)
@@ -151,27 +167,27 @@ def evidence_of(
     return evidence(GraphPlan.of(cast("AnyStateGraph | AnyCompiled", graph), effects=effects), recorded)
 
 
-def toggles_of(opt: Opt) -> tuple[Optimization[Any], ...]:
+def is_strict(strict: bool | None) -> bool:
+    """Whether toggles that fail are raised: as the caller says, else as the machine's settings do."""
+    return get_settings().strict if strict is None else strict
+
+
+def toggles_of(opt: Opt, *, strict: bool = False) -> tuple[Optimization[Any], ...]:
     """The toggles that are meant, without those that the kill switch holds off.
 
     Raises:
         ConfigurationError: An unknown toggle, or options that do not fit.
+        ToggleFailedError: A toggle can't be made, and ``strict`` is set.
     """
     if not isinstance(opt, Mapping):
         names = (opt,) if isinstance(opt, str) else opt
         opt = {toggle: options for name in names for toggle, options in preset(name).items()}
-    return resolve(opt, get_settings().disable)
+    return resolve(opt, get_settings().disable, strict=strict)
 
 
 def rewrite(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> GraphPlan:
     """Let each toggle rewrite the plan in turn; each leaves at least one decision."""
-    plan = replace(plan, arm=_arm(toggles))
-    for toggle in toggles:
-        decided = len(plan.decisions)
-        plan = toggle.rewrite(plan)
-        if len(plan.decisions) == decided:
-            plan = plan.decide(_undecided(toggle))
-    return plan
+    return rewritten(plan, toggles, strict=is_strict(None)).plan
 
 
 def own_graph(workflow: GraphWorkflow, checkpointer: Checkpointer = None) -> AnyPregel:
@@ -181,7 +197,7 @@ def own_graph(workflow: GraphWorkflow, checkpointer: Checkpointer = None) -> Any
         workflow: Whose graph.
         checkpointer: In place of the graph's own; None leaves it, False is none at all.
     """
-    graph = copy.copy(workflow.compiled)
+    graph = copy.copy(as_compiled(workflow.compiled))
     if checkpointer is not None:
         graph.checkpointer = checkpointer
     return graph
@@ -202,9 +218,8 @@ def plan_of(workflow: Workflow, checkpointer: Checkpointer = None) -> GraphPlan 
 
     if not isinstance(workflow, GraphWorkflow):
         return GraphPlan.of(workflow.builder, effects=workflow.effects, compile_options={"checkpointer": checkpointer})
-    if not _is_planned(workflow.compiled):
-        return None
-    return GraphPlan.of(cast("AnyCompiled", own_graph(workflow, checkpointer)), effects=workflow.effects)
+    graph = own_graph(workflow, checkpointer)
+    return GraphPlan.of(cast("AnyCompiled", graph), effects=workflow.effects) if _is_planned(graph) else None
 
 
 def build(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> tuple[AnyCompiled, tuple[Decision, ...]]:
@@ -218,11 +233,8 @@ def build(plan: GraphPlan, toggles: Sequence[Optimization[Any]]) -> tuple[AnyCom
         The compiled graph and what was decided. Its ``builder`` is the user's own, so that whoever compiles
         that again starts from the graph as it was written.
     """
-    plan = rewrite(plan, toggles)
-    with _build():
-        graph = plan.build()
-    graph.builder = plan.builder
-    return graph, plan.decisions
+    made = built(plan, toggles, strict=is_strict(None))
+    return made.graph, made.decisions
 
 
 def optimize_fresh(compiled: AnyPregel, toggles: Sequence[Optimization[Any]]) -> AnyPregel:
@@ -232,52 +244,55 @@ def optimize_fresh(compiled: AnyPregel, toggles: Sequence[Optimization[Any]]) ->
         compiled: The graph. Where no toggle rewrites it, this very object comes back.
         toggles: The toggles.
     """
+    strict = is_strict(None)
     if _is_planned(compiled):
         plan = GraphPlan.of(cast("AnyCompiled", compiled))
-        rewritten = rewrite(plan, toggles)
+        made = rewritten(plan, toggles, strict=strict)
         if any(
-            getattr(plan, each.name) is not getattr(rewritten, each.name)
+            getattr(plan, each.name) is not getattr(made.plan, each.name)
             for each in fields(plan)
             if each.name not in ("decisions", "arm")
         ):
-            compiled, _ = build(rewritten, ())
-    return activated(compiled, toggles)
+            return _activated(built(plan, toggles, strict=strict, made=made), strict=strict)
+        toggles = made.toggles
+    return activated(compiled, toggles, strict=strict)
 
 
-def building() -> bool:
-    """Whether OptiFlow itself is compiling a graph in this context."""
-    return _building.get()
+def _activated(made: Built, *, strict: bool) -> AnyPregel:
+    return activated(made.graph, made.toggles, strict=strict, replaced=made.replaced)
 
 
-@contextmanager
-def _build() -> Iterator[None]:
-    token = _building.set(True)
+def _optimized(
+    graph: AnyStateGraph | AnyCompiled,
+    toggles: Sequence[Optimization[Any]],
+    options: Mapping[str, Any] | None,
+    *,
+    strict: bool,
+) -> AnyPregel | Exception:
+    """The graph under toggles; an error where none can be built of its plan, not even without any toggle.
+
+    Raises:
+        ConfigurationError: A toggle's options do not fit the graph.
+        ToggleFailedError: A toggle failed, and ``strict`` is set.
+    """
     try:
-        yield
-    finally:
-        _building.reset(token)
+        return _activated(built(GraphPlan.of(graph, compile_options=options), toggles, strict=strict), strict=strict)
+    except (ConfigurationError, ToggleFailedError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a class of the user's may do anything when it is looked at or copied
+        return error
+
+
+def _not_rewritten(toggles: Sequence[Optimization[Any]], error: Exception, *, strict: bool) -> None:
+    """No plan can be made of a graph that compiles: toggles act around its runs only.
+
+    Raises:
+        ToggleFailedError: ``strict`` is set.
+    """
+    for toggle in toggles:
+        failed(toggle.name, "reading the graph", error, strict=strict)
 
 
 def _is_planned(graph: AnyPregel) -> bool:
     """Whether a compiled graph is what its builder says; one that was changed by hand afterwards is not."""
     return isinstance(graph, CompiledStateGraph) and graph.nodes.keys() - {START} == graph.builder.nodes.keys()
-
-
-def _arm(toggles: Sequence[Optimization[Any]]) -> str:
-    """What tells one set of toggles and options from another."""
-    options = [(toggle.name, toggle.options.model_dump_json()) for toggle in toggles]
-    return sha256(repr(options).encode()).hexdigest()
-
-
-def _undecided(toggle: Optimization[Any]) -> Decision:
-    """What is said of a toggle that looked at no node."""
-    if run_level((toggle,)) and not toggle.only_rewrites:
-        return Decision(toggle.name, "*", "applied", "acts around the run and changes no node")
-    return Decision(toggle.name, "*", "refused", "finds nothing in this graph that it could do")
-
-
-def unplanned(toggle: Optimization[Any]) -> Decision:
-    """What is said of a toggle on a graph without a StateGraph."""
-    if run_level((toggle,)) and not toggle.only_rewrites:
-        return Decision(toggle.name, "*", "applied", "acts around the run; there is no StateGraph to rewrite")
-    return Decision(toggle.name, "*", "refused", "there is no StateGraph to rewrite, as for an @entrypoint")

@@ -9,6 +9,7 @@ The tree, with the exit code that the command line gives each branch::
     │   ├── IncompatibleTogglesError  2   two toggles exclude each other
     │   └── StoreVersionError         2   the store was written by another version of OptiFlow
     ├── StoreError                    1   the store can't be read or written
+    ├── ToggleFailedError             1   a toggle failed, and the user asked to be told so by an exception
     ├── ProviderError                 1   a model provider failed, timed out or said nothing
     ├── RunFailedError                1   a node of the run raised; its record holds the traceback
     │   └── BaselineFailedError       1   the same in the run that another was to be held against
@@ -35,6 +36,7 @@ __all__ = [
     "RunInterruptedError",
     "StoreError",
     "StoreVersionError",
+    "ToggleFailedError",
     "nearest_name",
 ]
 
@@ -69,6 +71,10 @@ class StoreError(OptiflowError):
 
 class StoreVersionError(ConfigurationError, StoreError):
     """The store was written by another version of OptiFlow."""
+
+
+class ToggleFailedError(OptiflowError):
+    """A toggle failed under ``strict``; the cause is what it raised. Without it the graph runs without the toggle."""
 
 
 class ProviderError(OptiflowError):

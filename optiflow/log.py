@@ -1,8 +1,8 @@
 """Structured logs, written through structlog; a call below the level costs next to nothing.
 
 A level is applied by exchanging the methods of `Logger` itself: every logger of the process follows a
-change of level at once, and a filtered call only steps a counter. structlog is imported when the first line
-is really written.
+change of level at once, and a filtered call only steps a counter. Beside it a context may have a level of its own
+(`context_level`), which holds for nobody else. structlog is imported when the first line is really written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -20,7 +21,18 @@ from optiflow.errors import ConfigurationError, nearest_name
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
-__all__ = ["DEFAULT_LEVEL", "Level", "Logger", "Renderer", "configure", "get_logger", "level_filter", "logging_to"]
+__all__ = [
+    "DEFAULT_LEVEL",
+    "Level",
+    "Logger",
+    "Renderer",
+    "configure",
+    "context_level",
+    "get_logger",
+    "level_filter",
+    "logging_to",
+    "severity",
+]
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 """How grave a line has to be in order to be written."""
@@ -30,6 +42,9 @@ Renderer = Literal["logfmt", "json"]
 
 DEFAULT_LEVEL: Level = "INFO"
 """The chatty level that applications start with."""
+
+context_level: ContextVar[int] = ContextVar("optiflow_log_level", default=0)
+"""The severity below which lines of this context are dropped, whatever the process writes."""
 
 _SEVERITY: dict[str, int] = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
@@ -48,26 +63,44 @@ class Logger:
 
     def debug(self, event: str, /, **fields: object) -> None:
         """Write detail that only matters in the search for a fault."""
+        if context_level.get() > 10:
+            _filtered.step()
+            return
         _emit("debug", event, {**self._fields, **fields})
 
     def info(self, event: str, /, **fields: object) -> None:
         """Write the normal course of things."""
+        if context_level.get() > 20:
+            _filtered.step()
+            return
         _emit("info", event, {**self._fields, **fields})
 
     def warning(self, event: str, /, **fields: object) -> None:
         """Write what a user should know although the run goes on."""
+        if context_level.get() > 30:
+            _filtered.step()
+            return
         _emit("warning", event, {**self._fields, **fields})
 
     def error(self, event: str, /, **fields: object) -> None:
         """Write what failed."""
+        if context_level.get() > 40:
+            _filtered.step()
+            return
         _emit("error", event, {**self._fields, **fields})
 
     def exception(self, event: str, /, **fields: object) -> None:
         """Write what failed, with the traceback of the exception being handled; the level is ERROR."""
+        if context_level.get() > 40:
+            _filtered.step()
+            return
         _emit("error", event, {**self._fields, "exc_info": True, **fields})
 
     def critical(self, event: str, /, **fields: object) -> None:
         """Write what ends the program."""
+        if context_level.get() > 50:
+            _filtered.step()
+            return
         _emit("critical", event, {**self._fields, **fields})
 
 
@@ -167,6 +200,11 @@ def level_filter(level: Level) -> Iterator[Callable[[], int]]:
         with _lock:
             _filters.remove(level)
             _apply()
+
+
+def severity(level: Level) -> int:
+    """How grave a level is, as `context_level` holds it."""
+    return _SEVERITY[level]
 
 
 def _check(level: str) -> None:

@@ -25,6 +25,7 @@ from optiflow.monitor.memory import MemoryProbe
 from optiflow.monitor.observation import provider_seconds, provider_total_seconds
 from optiflow.monitor.run_observer import RunObserver
 from optiflow.optimizations.base import Decision, Optimization
+from optiflow.optimizations.held import Held
 from optiflow.optimizations.registry import available, resolve
 from optiflow.plan.observation.evidence import Recorded, informed
 from optiflow.plan.observation.outside import ModelCallWatch
@@ -43,6 +44,7 @@ from optiflow.record.schema import (
     config_digest,
     new_record_id,
 )
+from optiflow.settings import get_settings
 from optiflow.workflow.graph_sources import graph_sources
 from optiflow.workflow.graph_workflow import GraphWorkflow, run_to_end
 from optiflow.workflow.load import load_workflow
@@ -110,7 +112,7 @@ def prepare(
         InputError: The input is missing, empty or unreadable.
     """
     clock: Clock = VirtualClock() if config.clock.kind == "virtual" else RealClock()
-    toggles = resolve(config.opt, disabled)
+    toggles = resolve(config.opt, disabled, strict=get_settings().strict)
     model = load_chat_model(config.model, clock)
     workflow = load_workflow(config.workflow, model, config.model)
     code_sha256 = code_digest(*graph_sources(workflow.builder))
@@ -217,7 +219,7 @@ class _Attempt:
         with ExitStack() as stack:
             # What a toggle loads and keeps counts as the run's.
             stack.enter_context(self._memory)
-            statistics = {toggle.name: stack.enter_context(toggle.activate()) for toggle in job.toggles}
+            held = stack.enter_context(Held(job.toggles, self._decisions, strict=get_settings().strict))
             # Whoever watches the loop's callbacks sees only those that begin afterwards.
             await asyncio.sleep(0)
             # Times of nodes and calls begin where the runtime does.
@@ -230,7 +232,7 @@ class _Attempt:
             finally:
                 self._runtime_s = job.clock.time() - start
                 self._cpu_s = time.process_time() - cpu
-                self._statistics = {name: dict(of_toggle()) for name, of_toggle in statistics.items()}
+                self._statistics, self._decisions = held.statistics(), held.decisions
 
     def ended(self, record: RunRecord, **changes: Any) -> RunRecord:
         """The record of how the attempt ended."""

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     disable: Annotated[frozenset[str], NoDecode] = Field(default_factory=frozenset)
     """Kill switch: toggles that stay off whatever the configuration says, comma-separated."""
 
+    strict: bool = False
+    """Whether a failure of OptiFlow is raised in the program; otherwise it does without what failed, and says so."""
+
     @field_validator("disable", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

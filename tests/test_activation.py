@@ -18,7 +18,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 
 from optiflow.activation import activated, run_level
-from optiflow.optimizations.base import Optimization, Options
+from optiflow.errors import ToggleFailedError
+from optiflow.optimizations.base import Around, Optimization, Options
 
 lent: ContextVar[str] = ContextVar("lent", default="nothing")
 callers: ContextVar[str] = ContextVar("callers", default="nothing")
@@ -216,10 +217,13 @@ def test_error_of_a_node_leaves_the_toggles(probe: Probe) -> None:
 
 
 def test_toggle_that_fails_leaves_those_before_it(probe: Probe) -> None:
-    """What was entered is left again."""
-    graph = activated(builder_of(see).compile(), [probe, Failing()])
-    with pytest.raises(RuntimeError, match="can't start"):
+    """Under ``strict`` it is raised by name, and what was entered is left again."""
+    graph = activated(builder_of(see).compile(), [probe, Failing()], strict=True)
+    with pytest.raises(
+        ToggleFailedError, match="toggle 'failing' failed in a run: RuntimeError: can't start"
+    ) as caught:
         graph.invoke({})
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
 
 
@@ -250,3 +254,247 @@ def test_signatures_are_langgraphs_own(graph: Any) -> None:
     plain = builder_of(see).compile()
     for method in ("invoke", "ainvoke", "stream", "astream"):
         assert inspect.signature(getattr(graph, method)) == inspect.signature(getattr(plain, method))
+
+
+class Ending(Probe):
+    """Can't be left."""
+
+    name: ClassVar[str] = "ending"
+
+    @contextmanager
+    def attach(self) -> Iterator[None]:
+        yield
+        raise RuntimeError("can't end")
+
+
+class Stopped(Probe):
+    """Is stopped by the user while it is entered."""
+
+    name: ClassVar[str] = "stopped"
+
+    def attach(self) -> AbstractContextManager[None]:
+        raise KeyboardInterrupt
+
+
+class Counted:
+    """What runs hold together."""
+
+    def __init__(self, *, fails: bool = False, fails_at_end: bool = False) -> None:
+        self.holders = 0
+        self._fails, self._fails_at_end = fails, fails_at_end
+
+    def hold(self) -> None:
+        """One more."""
+        if self._fails:
+            raise RuntimeError("can't hold")
+        self.holders += 1
+
+    def release(self) -> None:
+        """One fewer."""
+        self.holders -= 1
+        if self._fails_at_end:
+            raise RuntimeError("can't release")
+
+
+class LeanOptions(Options):
+    """Options of a toggle."""
+
+    value: str = "lean"
+
+
+class Lean(Optimization[LeanOptions]):
+    """Needs no more than a variable and something that runs hold together."""
+
+    name: ClassVar[str] = "lean"
+    options_model: ClassVar[type[Options]] = LeanOptions
+
+    def __init__(self, value: str = "lean", counted: Counted | None = None) -> None:
+        super().__init__(LeanOptions(value=value))
+        self.counted = counted or Counted()
+        self.made = 0
+
+    def activate(self) -> AbstractContextManager[Any]:
+        raise NotImplementedError
+
+    def around(self) -> Around:
+        return Around(((lent, self._make),), (self.counted,))
+
+    def _make(self) -> str:
+        self.made += 1
+        return self.options.value
+
+
+class Alone(Lean):
+    """Can't be held with two kinds of options."""
+
+    nests: ClassVar[bool] = False
+
+
+def warnings_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Lines of the log."""
+    return [line for line in capsys.readouterr().err.splitlines() if "level=warning" in line]
+
+
+@pytest.mark.parametrize("toggle", [Failing(), Ending(), Lean(counted=Counted(fails=True))], ids=lambda each: each.name)
+def test_toggle_that_fails_in_a_run_costs_one_line(
+    toggle: Optimization[Any], probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other toggles hold, the graph runs in every way, and the line comes once, with the toggle's name."""
+    graph = activated(builder_of(see).compile(), [toggle, probe])
+    for _ in range(2):
+        assert graph.invoke({})["seen"] == [f"run {probe.entered}, nothing"]
+        assert asyncio.run(graph.ainvoke({}))["seen"] == [f"run {probe.entered}, nothing"]
+        assert list(graph.stream({})) == [{"n0": {"seen": [f"run {probe.entered}, nothing"]}}]
+    assert (probe.entered, probe.left, lent.get()) == (6, 6, "nothing")
+    (line,) = warnings_of(capsys)
+    assert f"toggle={toggle.name}" in line
+    assert "RuntimeError: can't" in line
+
+
+def test_what_is_held_together_may_fail_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer comes all the same, and under ``strict`` the error has the toggle's name."""
+    failing = Lean(counted=Counted(fails_at_end=True))
+    graph = activated(builder_of(see).compile(), [failing])
+    assert [graph.invoke({})["seen"] for _ in range(2)] == [["lean, nothing"]] * 2
+    (line,) = warnings_of(capsys)
+    assert "toggle=lean" in line
+    good = Lean()
+    good.name = "good"  # type: ignore[misc]
+    strict = activated(builder_of(see).compile(), [good, failing], strict=True)
+    with pytest.raises(ToggleFailedError, match="toggle 'lean' failed in the end of a run: RuntimeError"):
+        strict.invoke({})
+    assert (good.counted.holders, lent.get()) == (0, "nothing")
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_lean_toggle_that_fails_is_named(learned: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the quick way, too, which is taken once all toggles have said what they need."""
+    good, bad = Lean(), Lean()
+    bad.name = "bad"  # type: ignore[misc]
+    graph = activated(builder_of(see).compile(), [bad, good])
+    if learned:
+        graph.invoke({})
+        assert graph.optiflow.lean is not None  # type: ignore[attr-defined]
+    bad.counted._fails = True
+    assert graph.invoke({}) == {"seen": ["lean, nothing"]}
+    assert (good.counted.holders, bad.counted.holders) == (0, 0)
+    (line,) = warnings_of(capsys)
+    assert "toggle=bad" in line
+
+
+def test_ctrl_c_in_a_toggle_passes_through(probe: Probe) -> None:
+    """It is the user's, and what was entered is left."""
+    graph = activated(builder_of(see).compile(), [probe, Stopped()])
+    with pytest.raises(KeyboardInterrupt):
+        graph.invoke({})
+    assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
+
+
+def test_inner_options_apply_within_the_inner_graph() -> None:
+    """Then the outer ones again."""
+    inner = activated(builder_of(see).compile(), [Lean("inner")])
+
+    def call(state: State) -> State:
+        seen = [*state["seen"], *inner.invoke({})["seen"], *next(iter(inner.stream({})))["n0"]["seen"]]
+        return {"seen": seen}
+
+    outer = activated(builder_of(see, call, see).compile(), [Lean("outer")])
+    expected = ["outer, nothing", "inner, nothing", "inner, nothing", "outer, nothing"]
+    assert [outer.invoke({})["seen"] for _ in range(2)] == [expected] * 2
+
+
+def test_equal_options_are_held_once() -> None:
+    """Another object with the same options is the same toggle: what the outer run has is used."""
+    own = Lean()
+    inner = activated(builder_of(see).compile(), [own])
+    outer_toggle = Lean()
+    outer = activated(builder_of(lambda state: inner.invoke({})).compile(), [outer_toggle])
+    assert outer.invoke({}) == {"seen": ["lean, nothing"]}
+    assert (own.made, outer_toggle.made) == (0, 1)
+
+
+def test_toggle_that_cannot_nest_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The outer options stay, and one line of the log says it."""
+    inner = activated(builder_of(see).compile(), [Alone("inner")])
+    outer = activated(builder_of(lambda state: inner.invoke({})).compile(), [Alone("outer")])
+    assert [outer.invoke({}) for _ in range(2)] == [{"seen": ["outer, nothing"]}] * 2
+    (line,) = warnings_of(capsys)
+    assert "toggle=lean" in line
+    assert "outer run" in line
+
+
+@pytest.mark.parametrize("make", [Lean, Probe])
+async def test_task_that_outlives_its_run_holds_toggles_of_its_own(make: Any) -> None:
+    """What the run held is gone when it has ended; while it lasts, it is used."""
+    toggle = make()
+    inner = activated(builder_of(see).compile(), [toggle])
+    go, seen = asyncio.Queue[None](), []
+    tasks = []
+
+    async def worker() -> None:
+        for _ in range(3):
+            await go.get()
+            seen.append((await inner.ainvoke({}))["seen"][0])
+            go.task_done()
+
+    async def start(state: State) -> State:
+        tasks.append(asyncio.create_task(worker()))
+        go.put_nowait(None)
+        await go.join()
+        return {}
+
+    outer = activated(builder_of(start).compile(), [toggle])
+    await outer.ainvoke({})
+    for _ in range(2):
+        go.put_nowait(None)
+    await asyncio.gather(*tasks)
+    if make is Lean:
+        assert (toggle.made, toggle.counted.holders) == (3, 0)
+        assert seen == ["lean, nothing"] * 3
+    else:
+        assert (toggle.entered, toggle.left) == (3, 3)
+        assert seen == ["run 1, nothing", "run 2, nothing", "run 3, nothing"]
+
+
+async def test_inner_run_that_outlives_the_outer_one_keeps_what_it_uses() -> None:
+    """It holds on to what the runs hold together, until its own end."""
+    toggle, started, go = Lean(), asyncio.Event(), asyncio.Event()
+    held: list[int] = []
+
+    async def wait(state: State) -> State:
+        started.set()
+        await go.wait()
+        held.append(toggle.counted.holders)
+        return {}
+
+    inner = activated(builder_of(wait).compile(), [toggle])
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def start(state: State) -> State:
+        tasks.append(asyncio.create_task(inner.ainvoke({})))
+        await started.wait()
+        return {}
+
+    await activated(builder_of(start).compile(), [toggle]).ainvoke({})
+    assert toggle.counted.holders == 1
+    go.set()
+    await asyncio.gather(*tasks)
+    assert (held, toggle.counted.holders) == ([1], 0)
+
+
+def test_options_that_cannot_be_compared_count_as_others() -> None:
+    """What compares them is code of anybody's."""
+
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("compare me not")
+
+        def __hash__(self) -> int:
+            return 0
+
+    inner_toggle, outer_toggle = Lean("inner"), Lean("outer")
+    outer_toggle.options = Odd()  # type: ignore[assignment]
+    outer_toggle._make = lambda: "outer"  # type: ignore[method-assign]
+    inner = activated(builder_of(see).compile(), [inner_toggle])
+    outer = activated(builder_of(lambda state: inner.invoke({})).compile(), [outer_toggle])
+    assert outer.invoke({}) == {"seen": ["inner, nothing"]}

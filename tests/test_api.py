@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
 import pytest
+from langchain_core.runnables.config import merge_configs
 from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -274,3 +278,84 @@ def test_plan_of_a_workflow(builder: StateGraph[State]) -> None:
     assert isinstance(built.checkpointer, InMemorySaver)
     assert compiled.checkpointer is None
     assert api.plan_of(GraphWorkflow(**fields, effects={}, compiled=functional)) is None
+
+
+@dataclass(frozen=True)
+class Swaps:
+    """Gives the compiled graph another saver and more configuration."""
+
+    def install(self, compiled: Any) -> None:
+        """Do it."""
+        compiled.checkpointer = InMemorySaver()
+        compiled.config = merge_configs({"configurable": {"ours": 1}}, compiled.config)
+
+
+class Swap(Optimization[Options]):
+    """Replaces settings, and acts around no run."""
+
+    name: ClassVar[str] = "swap"
+
+    def rewrite(self, plan: GraphPlan) -> GraphPlan:
+        return plan.with_finisher(Swaps())
+
+
+@pytest.mark.parametrize("opt", [["swap"], ["swap", "hold"]])
+def test_rollback_gives_the_users_own_graph(
+    opt: list[str], builder: StateGraph[State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What toggles replaced is as it was, whether the graph was compiled here or optimized, copied or bound since."""
+    toggles = {toggle.name: toggle for toggle in (Swap, Hold)}
+    monkeypatch.setattr(registry, "available", lambda: toggles)
+    monkeypatch.setattr(registry, "preset", lambda name: {} if name == "none" else {name: {}})
+    monkeypatch.setattr(api, "preset", registry.preset)
+    saver = InMemorySaver()
+    compiled = builder.compile(checkpointer=saver, name="mine")
+    for optimized in (
+        optiflow.optimize(compiled, opt),
+        optiflow.compile(builder, opt, checkpointer=saver, name="mine"),
+        optiflow.optimize(optiflow.optimize(compiled, opt), opt),
+        optiflow.optimize(compiled, opt).copy({}),
+    ):
+        assert optimized.checkpointer is not saver
+        plain = optiflow.optimize(optimized, "none")
+        assert type(plain) is CompiledStateGraph
+        assert (plain.checkpointer, plain.name, plain.config) == (saver, "mine", compiled.config)
+        assert vars(plain).keys() == vars(compiled).keys()
+    bound = optiflow.optimize(compiled, opt).with_config(tags=["bound"], configurable={"theirs": 2})
+    expected = compiled.with_config(tags=["bound"], configurable={"theirs": 2}).config
+    assert bound.config["configurable"] == {"ours": 1, "theirs": 2}
+    assert optiflow.optimize(bound, "none").config == expected
+
+
+def test_settings_changed_since_are_kept(builder: StateGraph[State], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a toggle put there is taken away."""
+    monkeypatch.setattr(registry, "available", lambda: {"swap": Swap})
+    optimized = optiflow.optimize(builder.compile(checkpointer=InMemorySaver(), name="mine"), ["swap"])
+    optimized.checkpointer = theirs = InMemorySaver()
+    optimized.name = "renamed"
+    plain = optiflow.optimize(optimized, [])
+    assert (plain.checkpointer, plain.name) == (theirs, "renamed")
+    assert [decision.toggle for decision in optiflow.explain(optimized, ["swap"])] == ["swap"]
+
+
+def test_rollback_of_a_savers_replacement(builder: StateGraph[State], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toggles of the project, one after another: the saver is the user's, and can be replaced again."""
+    monkeypatch.undo()
+    registry.preset.cache_clear()
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        saver = SqliteSaver(connection)
+        compiled = builder.compile(checkpointer=saver)
+        optimized = optiflow.optimize(compiled, "all")
+        assert optimized.checkpointer is not saver
+        plain = optiflow.optimize(optimized, "none")
+        assert (plain.checkpointer, type(plain)) == (saver, CompiledStateGraph)
+        assert not hasattr(plain, "run_toggles")
+        again = optiflow.explain(optimized, "durability")
+        assert [(each.toggle, each.action) for each in again] == [("durability", "applied")]
+
+
+def test_rollback_of_an_entrypoint() -> None:
+    """It is what it was, too."""
+    plain = optiflow.optimize(optiflow.optimize(functional, ["hold"]), [])
+    assert type(plain) is type(functional)
+    assert plain.invoke("a") == "a free"  # type: ignore[comparison-overlap]

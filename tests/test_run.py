@@ -18,6 +18,7 @@ from optiflow.errors import (
     RunFailedError,
     RunInterruptedError,
     StoreError,
+    ToggleFailedError,
 )
 from optiflow.optimizations import registry
 from optiflow.optimizations.base import Optimization, Options, Statistics
@@ -26,6 +27,7 @@ from optiflow.plan.graph_plan import GraphPlan
 from optiflow.record.schema import RunRecord
 from optiflow.record.store import RecordStore
 from optiflow.run import Job, execute, prepare
+from optiflow.settings import get_settings
 
 SMALL = "workflow.input.packages=[idna]"
 
@@ -283,10 +285,26 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("third_party")
-def test_a_toggle_that_cannot_rewrite_leaves_no_record(store: RecordStore) -> None:
+def test_a_toggle_that_cannot_rewrite_takes_no_part(store: RecordStore) -> None:
+    """The run goes on without it, and the record says why; under ``strict`` nothing runs and nothing is on record."""
+    record = execute(prepare(compose([SMALL, "+opt.broken.enabled=true"])), store)
+    (decision,) = record.decisions
+    assert (decision.toggle, decision.action) == ("broken", "refused")
+    assert decision.reason == "failed: ZeroDivisionError: rewrite"
+    assert "broken" not in record.statistics
+
+
+@pytest.mark.usefixtures("third_party")
+def test_strict_leaves_no_record(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing has run, so nothing is on record as running."""
-    with pytest.raises(ZeroDivisionError):
-        execute(prepare(compose([SMALL, "+opt.broken.enabled=true"])), store)
+    monkeypatch.setenv("OPTIFLOW_STRICT", "1")
+    get_settings.cache_clear()
+    try:
+        with pytest.raises(ToggleFailedError, match="toggle 'broken' failed in rewrite: ZeroDivisionError"):
+            execute(prepare(compose([SMALL, "+opt.broken.enabled=true"])), store)
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
     assert store.newest(9) == []
 
 

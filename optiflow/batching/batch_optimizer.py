@@ -16,7 +16,7 @@ from optiflow.errors import ConfigurationError
 if TYPE_CHECKING:
     from optiflow.optimizations.base import Statistics
 
-__all__ = ["BatchOptimizer", "PromptOutcome", "activate", "process_prompts", "process_prompts_parallel"]
+__all__ = ["BatchOptimizer", "PromptOutcome", "activate", "active", "process_prompts", "process_prompts_parallel"]
 
 T = TypeVar("T")
 
@@ -165,7 +165,8 @@ async def _ask_one(prompt: str, ask: Ask[T]) -> PromptOutcome[T]:
         return PromptOutcome(prompt, error=error)
 
 
-_active: ContextVar[BatchOptimizer | None] = ContextVar("optiflow_batch_optimizer", default=None)
+active: ContextVar[BatchOptimizer | None] = ContextVar("optiflow_batch_optimizer", default=None)
+"""What dispatches the prompts of this context."""
 
 
 @contextmanager
@@ -179,11 +180,11 @@ def activate(max_concurrency: int) -> Iterator[Statistics]:
         ConfigurationError: The limit is below 1.
     """
     optimizer = BatchOptimizer(max_concurrency)
-    token = _active.set(optimizer)
+    token = active.set(optimizer)
     try:
         yield optimizer.statistics
     finally:
-        _active.reset(token)
+        active.reset(token)
 
 
 async def process_prompts(
@@ -204,7 +205,7 @@ async def process_prompts(
     Returns:
         The outcomes, in the order of the prompts.
     """
-    optimizer = _active.get()
+    optimizer = active.get()
     if optimizer is not None:
         return await optimizer.process(prompts, ask, identity=identity)
     return [await _ask_one(prompt, ask) for prompt in prompts]

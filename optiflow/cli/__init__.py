@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import FrameType
 
@@ -28,6 +29,9 @@ COMMANDS = {
 """Commands beside the main job, each a module of this package with ``main(argv) -> int``."""
 
 
+_STRICT = "OPTIFLOW_STRICT"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line.
 
@@ -43,9 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in command_line
     if debug:
         arguments.remove("--debug")
+    strict = "--strict" in command_line and command_line[0] != "exec"  # which hands it to its program
+    if strict:
+        arguments.remove("--strict")
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = _dispatch(arguments)
+        with _strictly() if strict else nullcontext():
+            code = _dispatch(arguments)
         # What is still buffered counts too: written only at exit, its failure would be Python's to report.
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -85,6 +93,25 @@ def _dispatch(arguments: list[str]) -> int:
     if "--version" in arguments:
         return int(import_module("optiflow.cli.help").version())
     return int(import_module("optiflow.cli.job").main(arguments))
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """Raise what fails of OptiFlow, in processes that are started from here too."""
+    import os
+
+    from optiflow.settings import get_settings
+
+    before = os.environ.get(_STRICT)
+    os.environ[_STRICT] = "1"
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.pop(_STRICT)
+        if before is not None:
+            os.environ[_STRICT] = before
+        get_settings.cache_clear()
 
 
 def _fail(text: str, code: int, debug: bool) -> int:

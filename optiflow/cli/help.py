@@ -51,6 +51,7 @@ _FLAGS = {
     "--cfg job": "print the composed configuration and stop",
     "--config-dir DIR": "a folder with configuration files of your own",
     "--debug": "tracebacks instead of one-line errors",
+    "--strict": "a toggle that fails is an error; otherwise the graph does without it",
     "--version": "the version",
 }
 

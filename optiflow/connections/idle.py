@@ -11,9 +11,11 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from optiflow.offload.hooks import Hooks
 
 __all__ = ["IDLE", "IdleConnections", "Key", "Lender", "finish"]
 
@@ -66,7 +68,8 @@ class IdleConnections:
     """The idle connections of a process, newest used first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a garbage collection may end a run, on this very thread, while a connection is lent.
+        self._lock = threading.RLock()
         self._waiting: dict[Key, list[_Waiting]] = {}
         self._runs = 0
         self._abandoned: list[object] = []
@@ -88,19 +91,25 @@ class IdleConnections:
                 return
             waiting, self._waiting = self._waiting, {}
         for key, connections in waiting.items():
+            self._is_gone(key)
             _in_loop(key.loop, connections)
 
     def lend(self, key: Key, connection: Any, pool: Lender) -> bool:
         """Leave an idle connection to whoever needs one like it.
 
         Returns:
-            False where enough of them wait already, and the pool keeps it.
+            False where enough of them wait already, or no run goes on whose end would settle it: the pool keeps it.
         """
+        entry, first = _Waiting(connection, weakref.ref(pool), type(pool), time.monotonic()), list[_Waiting]()
         with self._lock:
-            waiting = self._waiting.setdefault(key, [])
-            if len(waiting) >= MOST_PER_KEY:
+            waiting = self._waiting.get(key, first)
+            if len(waiting) >= MOST_PER_KEY or not self._runs:
                 return False
-            waiting.append(_Waiting(connection, weakref.ref(pool), type(pool), time.monotonic()))
+            if waiting is first:
+                if key.loop is not None:
+                    _loops.hold()
+                self._waiting[key] = first
+            waiting.append(entry)
             return True
 
     def borrow(self, key: Key, pool: Lender, keep_alive_s: float) -> tuple[Any, bool]:
@@ -118,8 +127,8 @@ class IdleConnections:
             with self._lock:
                 waiting = self._waiting.get(key)
                 found = waiting.pop() if waiting else None
-                if not waiting:
-                    self._waiting.pop(key, None)
+                if not waiting and self._waiting.pop(key, None) is not None:
+                    self._is_gone(key)
             if found is None:
                 return None, False
             if time.monotonic() - found.since < keep_alive_s and found.lender_class.is_usable(found.connection):
@@ -130,14 +139,23 @@ class IdleConnections:
         """Everything that belongs to an event loop, to be closed by the caller."""
         with self._lock:
             keys = [key for key in self._waiting if key.loop is loop]
-            return [each.connection for key in keys for each in self._waiting.pop(key)]
+            found = [each.connection for key in keys for each in self._waiting.pop(key)]
+        for key in keys:
+            self._is_gone(key)
+        return found
 
     def forget(self) -> None:
         """Leave everything to the parent process, after a fork: the sockets are its own, and so are the event loops."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         # Not even collected as garbage: an event loop's transport would tell the selector, which is the parent's too.
         self._abandoned.append(self._waiting)
         self._waiting = {}
+
+    @staticmethod
+    def _is_gone(key: Key) -> None:
+        """Nothing waits under a key any more."""
+        if key.loop is not None:
+            _loops.release()
 
 
 def finish(coroutine: Coroutine[Any, Any, object]) -> None:
@@ -173,6 +191,31 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
     except RuntimeError:
         return None
 
+
+def _closing_idle(plain: Callable[..., None]) -> Callable[..., None]:
+    """Wrap ``close`` of event loops: idle connections can't be closed properly any more once their loop is."""
+
+    def close(self: Any) -> None:
+        if not self.is_closed() and not self.is_running():
+            connections = IDLE.take_all(self)
+            if connections:
+                self.run_until_complete(_close(connections))
+        plain(self)
+
+    return close
+
+
+async def _close(connections: list[Any]) -> None:
+    await asyncio.gather(*(connection.aclose() for connection in connections))
+
+
+_loops = Hooks(
+    dict.fromkeys(
+        [("asyncio", "SelectorEventLoop.close"), ("asyncio", "ProactorEventLoop.close"), ("uvloop", "Loop.close")],
+        _closing_idle,
+    )
+)
+"""Held once for each key of an event loop under which something waits."""
 
 IDLE = IdleConnections()
 if hasattr(os, "register_at_fork"):

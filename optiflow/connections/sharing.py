@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,13 +14,10 @@ from optiflow.connections.idle import IDLE
 from optiflow.connections.usage import Usage, current_usage, use
 from optiflow.offload.hooks import Hooks, Wrap
 
-__all__ = ["libraries", "share_connections", "unsupported"]
+__all__ = ["LENDING", "Lending", "libraries", "share_connections", "unsupported"]
 
 LIBRARIES = (*httpx_pools.LIBRARIES, "requests")
 """HTTP libraries whose connections can be shared."""
-
-_for_good = ExitStack()
-"""What is held until the process ends."""
 
 
 def libraries() -> tuple[ModuleType, ...]:
@@ -34,6 +30,25 @@ def unsupported(library: ModuleType) -> str | None:
     if library.__name__ == "requests":
         return requests_pools.unsupported(library)
     return httpx_pools.unsupported(library)
+
+
+class Lending:
+    """What is held while runs share connections: with the last of them, what is idle finds its way back.
+
+    Args:
+        keep: Leave what is idle for the next run instead.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+
+    def hold(self) -> None:
+        """A run begins."""
+        IDLE.begin()
+
+    def release(self) -> None:
+        """A run ends."""
+        IDLE.end(keep=self._keep)
 
 
 @contextmanager
@@ -54,31 +69,20 @@ def share_connections(keep_alive_s: float, *, across_runs: bool = False) -> Iter
     usage = Usage(keep_alive_s)
     IDLE.begin()
     try:
-        with ExitStack() as stack:
-            for library in libraries():
-                stack.enter_context(_transports(library).held())
-            stack.enter_context(_loops().held())
-            stack.enter_context(use(usage))
-            if across_runs:
-                _watch_loops_for_good()
+        with LENDING.held(), _counting_clients.held(), use(usage):
             yield usage
     finally:
         IDLE.end(keep=across_runs)
 
 
-@cache
-def _transports(library: ModuleType) -> Hooks:
-    wraps: dict[tuple[str, str], Wrap] = {}
-    name = library.__name__
-    if unsupported(library) is None:
-        if name == "requests":
-            wraps["requests.adapters", "HTTPAdapter.init_poolmanager"] = requests_pools.lending_manager(library)
-        else:
-            for transport in ("HTTPTransport", "AsyncHTTPTransport"):
-                wraps[name, f"{transport}.__init__"] = httpx_pools.lending_transport(library, transport)
-        for client in ("Session",) if name == "requests" else ("Client", "AsyncClient"):
-            wraps[name, f"{client}.__init__"] = _counting
-    return Hooks(wraps)
+def _lending(name: str, transport: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what makes a library's pools, so that those made during a run lend and borrow."""
+    library = sys.modules[name]
+    if unsupported(library) is not None:
+        return plain
+    if name == "requests":
+        return requests_pools.lending_manager(library)(plain)
+    return httpx_pools.lending_transport(library, transport)(plain)
 
 
 def _counting(plain: Callable[..., None]) -> Callable[..., None]:
@@ -93,29 +97,19 @@ def _counting(plain: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-@cache
-def _loops() -> Hooks:
-    loops = [("asyncio", "SelectorEventLoop.close"), ("asyncio", "ProactorEventLoop.close"), ("uvloop", "Loop.close")]
-    return Hooks(dict.fromkeys(loops, _closing_idle))
+_transports: dict[tuple[str, str], Wrap] = {
+    (library, f"{transport}.__init__"): partial(_lending, library, transport)
+    for library in httpx_pools.LIBRARIES
+    for transport in ("HTTPTransport", "AsyncHTTPTransport")
+}
 
+LENDING = Hooks(
+    {**_transports, ("requests.adapters", "HTTPAdapter.init_poolmanager"): partial(_lending, "requests", "HTTPAdapter")}
+)
+"""What makes pools of connections, of the libraries that are loaded."""
 
-@cache
-def _watch_loops_for_good() -> None:
-    _for_good.enter_context(_loops().held())
+_clients = [
+    (library, f"{client}.__init__") for library in httpx_pools.LIBRARIES for client in ("Client", "AsyncClient")
+]
 
-
-def _closing_idle(plain: Callable[..., None]) -> Callable[..., None]:
-    """Wrap ``close`` of event loops: idle connections can't be closed properly any more once their loop is."""
-
-    def close(self: Any) -> None:
-        if not self.is_closed() and not self.is_running():
-            connections = IDLE.take_all(self)
-            if connections:
-                self.run_until_complete(_close(connections))
-        plain(self)
-
-    return close
-
-
-async def _close(connections: list[Any]) -> None:
-    await asyncio.gather(*(connection.aclose() for connection in connections))
+_counting_clients = Hooks(dict.fromkeys([*_clients, ("requests", "Session.__init__")], _counting))

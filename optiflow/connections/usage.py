@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-__all__ = ["Usage", "current_usage", "use"]
+__all__ = ["Usage", "current", "current_usage", "use"]
 
-_current: ContextVar[Usage | None] = ContextVar("optiflow_connections", default=None)
+current: ContextVar[Usage | None] = ContextVar("optiflow_connections", default=None)
+"""The run that shares connections in this context."""
 
 
 @dataclass
@@ -44,14 +45,14 @@ class Usage:
 
 def current_usage() -> Usage | None:
     """The run that this code is part of; None outside of runs, where nothing is shared."""
-    return _current.get()
+    return current.get()
 
 
 @contextmanager
 def use(usage: Usage) -> Iterator[None]:
     """Count the block as part of a run."""
-    token = _current.set(usage)
+    token = current.set(usage)
     try:
         yield
     finally:
-        _current.reset(token)
+        current.reset(token)

@@ -96,7 +96,8 @@ class WarmUp:
         self.warmth.milliseconds += (time.perf_counter() - started) * 1000
 
 
-_lock = threading.Lock()
+# Reentrant: a garbage collection may end a run, on this very thread, while another one begins.
+_lock = threading.RLock()
 _holders = 0
 _before = 0
 

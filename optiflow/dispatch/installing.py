@@ -20,14 +20,14 @@ class _Lean:
     """Makes a compiled graph lean."""
 
     def install(self, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+        from langgraph.pregel._read import PregelNode
+
         from optiflow.dispatch.graph import LeanStateGraph
-        from optiflow.dispatch.runnables import lean_sequence
+        from optiflow.dispatch.runnables import LeanNode
 
         for node in compiled.nodes.values():
-            sequence = lean_sequence(node.node)
-            if sequence is not None:
-                # PregelNode.node is a cached property: what sits in the instance wins over the computation.
-                node.__dict__["node"] = sequence
+            if type(node) is PregelNode and "node" not in vars(node):
+                node.__class__ = LeanNode
         compiled.__class__ = LeanStateGraph
 
 

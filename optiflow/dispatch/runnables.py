@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
+from functools import cached_property
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
@@ -17,12 +18,13 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph.graph._branch import BranchSpec
+from langgraph.pregel._read import PregelNode
 from langgraph.pregel._write import ChannelWrite
 
 from optiflow.dispatch.internals import Originals
 from optiflow.dispatch.managers import child, is_flat, is_idle, joined_tags, new_id
 
-__all__ = ["LeanCallable", "LeanSequence", "lean_sequence"]
+__all__ = ["LeanCallable", "LeanNode", "LeanSequence", "lean_sequence"]
 
 _ORIGINALS = Originals((vars(RunnableSeq), ("ainvoke", "invoke")))
 _ORIGINALS_OF_FUNCTIONS = Originals((vars(RunnableCallable), ("ainvoke", "invoke")))
@@ -162,6 +164,19 @@ def _context(config: RunnableConfig) -> Context:
     context = copy_context()
     context.run(var_child_runnable_config.set, config)
     return context
+
+
+class LeanNode(PregelNode):
+    """A node whose runnable is lean; put together when it is first run, as LangGraph does it."""
+
+    @cached_property
+    def node(self) -> Runnable[Any, Any] | None:
+        """What LangGraph puts together of the node's work and its writers, lean."""
+        plain = _plain_node(self)
+        return lean_sequence(plain) or plain
+
+
+_plain_node: Callable[[PregelNode], Runnable[Any, Any] | None] = vars(PregelNode)["node"].func
 
 
 def lean_sequence(plain: Any) -> LeanSequence | None:

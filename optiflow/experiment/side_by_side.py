@@ -18,10 +18,11 @@ from langgraph.store.memory import InMemoryStore
 
 from optiflow.activation import AnyPregel, activated
 from optiflow.analysis.equivalence import Allowance, Difference, Observation, Observer, Places, compare
-from optiflow.api import build, own_graph, plan_of, unplanned
+from optiflow.api import is_strict, own_graph, plan_of, unplanned
 from optiflow.clock import Clock, VirtualClock, use_clock
 from optiflow.errors import RunFailedError
 from optiflow.optimizations.base import Decision, Optimization
+from optiflow.passes import built
 from optiflow.workflow.base import Workflow
 from optiflow.workflow.graph_workflow import GraphWorkflow, resume_value
 
@@ -116,9 +117,9 @@ def _graphs(
     if plan is None:
         decisions = tuple(map(unplanned, toggles))
         return plain, activated(_own(workflow), toggles), decisions
-    optimized, decisions = build(plan, toggles)
-    _isolate(optimized)
-    return plain, activated(optimized, toggles), decisions
+    made = built(plan, toggles, strict=is_strict(None))
+    _isolate(made.graph)
+    return plain, activated(made.graph, made.toggles), made.decisions
 
 
 def _own(workflow: Workflow) -> AnyPregel:

@@ -16,16 +16,23 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["CONFIGURATION", "STRICT", "TARGETS", "install"]
+__all__ = ["CONFIGURATION", "STRICT", "TARGETS", "install", "is_strict"]
 
 CONFIGURATION = "OPTIFLOW_EXEC"
 """Environment variable with the resolved options of the toggles as JSON; without it nothing is installed."""
 
-STRICT = "OPTIFLOW_EXEC_STRICT"
-"""Environment variable that is set where a failure of OptiFlow must be raised in the program."""
+STRICT = "OPTIFLOW_STRICT"
+"""Environment variable that is set where a failure of OptiFlow must be raised in the program; a setting like others."""
+
+_FALSE = ("", "0", "false", "no", "off")
 
 TARGETS = ("langgraph.graph.state", "langgraph.func")
 """Modules that are patched once they are imported: the graph builder's and the functional API's."""
+
+
+def is_strict() -> bool:
+    """Whether a failure of OptiFlow must be raised in the program."""
+    return os.environ.get(STRICT, "").lower() not in _FALSE
 
 
 def install() -> None:
@@ -92,7 +99,7 @@ def _patch(module: ModuleType) -> None:
         from optiflow.injection.patch import apply
     except ImportError as error:
         text = f"optiflow: not usable in {sys.executable}, so LangGraph runs as it is there: {error}"
-        if os.environ.get(STRICT):
+        if is_strict():
             raise ImportError(text) from error
         if module.__name__ == TARGETS[0]:  # once a process: every LangGraph program imports this one
             sys.stderr.write(text + "\n")

@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from optiflow.injection.hook import CONFIGURATION, STRICT
+from optiflow.injection.hook import CONFIGURATION, is_strict
 
 if TYPE_CHECKING:
     from optiflow.activation import AnyPregel
@@ -77,11 +77,11 @@ def _toggles(configuration: str) -> tuple[Optimization[Any], ...]:
     from optiflow.optimizations.registry import resolve
     from optiflow.settings import get_settings
 
-    return resolve(json.loads(configuration), get_settings().disable)
+    return resolve(json.loads(configuration), get_settings().disable, strict=is_strict())
 
 
 def _report(text: str, error: Exception | None = None) -> None:
-    if os.environ.get(STRICT):
+    if is_strict():
         raise RuntimeError(f"optiflow: {text}") from error
     _write_once(f"optiflow: {' '.join(text.split())}\n")
 

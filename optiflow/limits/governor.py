@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -20,7 +20,7 @@ from optiflow.limits.tally import Tally
 from optiflow.limits.turns import my_turn
 from optiflow.offload.hooks import Hooks
 
-__all__ = ["Gates", "govern", "shared_gates"]
+__all__ = ["SENDING", "Gates", "govern", "load_libraries", "shared_gates"]
 
 LIBRARIES = ("httpx", "httpx2")
 """The HTTP clients of the providers' own packages; both have the same classes."""
@@ -67,6 +67,18 @@ _governed: ContextVar[tuple[Gates, Tally] | None] = ContextVar("optiflow_limits"
 """The gates that hold for the requests of the running context, and where they count."""
 
 
+def load_libraries() -> None:
+    """Import the HTTP clients that are installed: a provider's package may be imported as late as in a node."""
+    for library in LIBRARIES:
+        if library not in sys.modules and _is_installed(library):
+            import_module(library)
+
+
+@cache
+def _is_installed(library: str) -> bool:
+    return find_spec(library) is not None
+
+
 @contextmanager
 def govern(gates: Gates) -> Iterator[Tally]:
     """Send the model requests of the block, wherever its context goes, through gates.
@@ -74,12 +86,9 @@ def govern(gates: Gates) -> Iterator[Tally]:
     Yields:
         What was done, while it is done.
     """
-    for library in LIBRARIES:
-        # A provider's package may be imported as late as in a node.
-        if library not in sys.modules and find_spec(library) is not None:
-            import_module(library)
+    load_libraries()
     tally = Tally()
-    with _hooks.held():
+    with SENDING.held():
         token = _governed.set((gates, tally))
         try:
             yield tally
@@ -145,7 +154,7 @@ def _found(request: Any) -> tuple[Gate, Tally, ModelRequest] | None:
     return gates.of(call.key), tally, call
 
 
-_hooks = Hooks(
+SENDING = Hooks(
     {
         (library, f"{client}.send"): wrap
         for library in LIBRARIES
@@ -153,3 +162,4 @@ _hooks = Hooks(
     }
     | {("langchain_core.language_models.chat_models", "BaseChatModel.agenerate"): _in_turn}
 )
+"""What sends requests, and the turns of those that are asked for at once."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -87,3 +88,15 @@ class Async(Optimization[AsyncOptions]):
 
         with enough_threads(self.options.sync_threads), use_offload(self.options.min_characters) as offload:
             yield offload
+
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._around
+
+    @cached_property
+    def _around(self) -> Around:
+        from optiflow.offload.pool import POOLS, sync_threads
+        from optiflow.tokens.counting import Offload, active_offload
+
+        threads, offload = self.options.sync_threads, Offload(self.options.min_characters)
+        return Around(((sync_threads, lambda: threads), (active_offload, lambda: offload)), (POOLS, offload))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from optiflow.log import get_logger
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.caching.backends.resilient import Resilient
@@ -151,6 +151,27 @@ class Cache(Optimization[CacheOptions]):
     def attach(self) -> AbstractContextManager[object]:
         """Count through a cache, without a line in the program's log for each run."""
         return self._held()
+
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._lean
+
+    @cached_property
+    def _lean(self) -> Around:
+        from optiflow.tokens.counting import active_counter
+        from optiflow.tokens.tokenizer_cache import CountCache
+
+        if self._nodes is not None or self.options.responses:
+            _ = self._store
+        counts = (active_counter, partial(CountCache, self.options.max_entries, self.options.max_characters))
+        if self.options.merge_calls == "none" and not self.options.responses:
+            return Around((counts,))
+        from optiflow.caching.backends.partition import Partition
+        from optiflow.caching.calls.activation import HOOKS, _current
+        from optiflow.caching.calls.model_calls import ModelCalls
+
+        responses = Partition(self._store, self._arm) if self.options.responses else None
+        return Around((counts, (_current, partial(ModelCalls, self.options.merge_calls, responses))), (HOOKS,))
 
     @contextmanager
     def _held(self) -> Iterator[tuple[CountCache, CallStatistics | None]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -86,6 +87,20 @@ class Clients(Optimization[ClientsOptions]):
                     "handshakes_saved": usage.handshakes_saved,
                     **self._warm_statistics(),
                 }
+
+    def around(self) -> Around | None:
+        """The same as `attach`, once the first run has been."""
+        return None if self._is_cold and self.options.fewer_collections else self._around
+
+    @cached_property
+    def _around(self) -> Around:
+        from optiflow.connections.sharing import LENDING, Lending
+        from optiflow.connections.usage import Usage, current
+
+        if not self.options.share:
+            return Around(((current, lambda: None),))
+        lending = Lending(keep=self.options.across_runs)
+        return Around(((current, partial(Usage, self.options.keep_alive_s)),), (lending, LENDING))
 
     def _warm_statistics(self) -> Mapping[str, float | int | str]:
         return {"warm_up_ms": self._warmth.milliseconds, "imports_warmed": ", ".join(self._warmth.imported)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -69,3 +69,7 @@ class Durability(Optimization[DurabilityOptions]):
     def attach(self) -> AbstractContextManager[object]:
         """Nothing: nobody asks for figures."""
         return nullcontext()
+
+    def around(self) -> Around:
+        """Nothing, as `attach`."""
+        return Around()

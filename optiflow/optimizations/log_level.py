@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from optiflow.log import Level, level_filter
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.log import Level, context_level, level_filter, severity
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -37,3 +38,21 @@ class LogLevel(Optimization[LogLevelOptions]):
         """Filter the log."""
         with level_filter(self.options.level) as filtered:
             yield lambda: {"level": self.options.level, "filtered": filtered()}
+
+    @contextmanager
+    def attach(self) -> Iterator[None]:
+        """Filter the log of the run, and nobody else's."""
+        token = context_level.set(severity(self.options.level))
+        try:
+            yield
+        finally:
+            context_level.reset(token)
+
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._around
+
+    @cached_property
+    def _around(self) -> Around:
+        least = severity(self.options.level)
+        return Around(((context_level, lambda: least),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Decision, Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Decision, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -60,3 +60,7 @@ class Monitor(Optimization[MonitorOptions]):
     def attach(self) -> AbstractContextManager[object]:
         """Nothing: nobody asks for the durations."""
         return nullcontext()
+
+    def around(self) -> Around:
+        """Nothing, as `attach`."""
+        return Around()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from optiflow.optimizations.base import Optimization, Options, Statistics
+from optiflow.optimizations.base import Around, Optimization, Options, Statistics
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan
@@ -45,8 +46,12 @@ class Parallel(Optimization[ParallelOptions]):
         with activate(self.options.max_concurrency) as batches, tallied() as early:
             yield lambda: {**batches(), **early.statistics()}
 
-    def attach(self) -> AbstractContextManager[object]:
-        """Dispatch batches of prompts concurrently; what came of early work is counted with the graph."""
-        from optiflow.batching import activate
+    def around(self) -> Around:
+        """The same as `attach`."""
+        return self._around
 
-        return activate(self.options.max_concurrency)
+    @cached_property
+    def _around(self) -> Around:
+        from optiflow.batching.batch_optimizer import BatchOptimizer, active
+
+        return Around(((active, partial(BatchOptimizer, self.options.max_concurrency)),))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from optiflow.config.files import conf_dir, options_of
 from optiflow.config.messages import describe
-from optiflow.errors import ConfigurationError, nearest_name
-from optiflow.optimizations.base import Optimization
+from optiflow.errors import ConfigurationError, ToggleFailedError, nearest_name
+from optiflow.optimizations.base import Optimization, Options
+from optiflow.optimizations.failing import Broken, described
 
 __all__ = ["ENTRY_POINT_GROUP", "available", "preset", "resolve"]
 
@@ -62,19 +64,21 @@ def available() -> Mapping[str, type[Optimization[Any]]]:
 
 
 def resolve(
-    opt: Mapping[str, Mapping[str, Any]], disabled: Collection[str] = frozenset()
+    opt: Mapping[str, Mapping[str, Any]], disabled: Collection[str] = frozenset(), *, strict: bool = False
 ) -> tuple[Optimization[Any], ...]:
     """Make the toggles that a configuration turns on.
 
     Args:
         opt: Options of each toggle by name, as configured.
         disabled: Names that the kill switch holds off.
+        strict: Whether a toggle that can't be made is raised; otherwise one stands for it that is refused.
 
     Returns:
         The enabled toggles in the order of application.
 
     Raises:
         ConfigurationError: An unknown toggle, or options that do not fit.
+        ToggleFailedError: A toggle can't be made, and ``strict`` is set.
     """
     toggles = available()
     for name in opt:
@@ -88,12 +92,64 @@ def resolve(
         if name not in opt:
             continue
         try:
-            options = toggle.options_model.model_validate(dict(opt[name]))
+            options = _options(toggle, opt[name])
+            if options.enabled and name not in disabled:
+                enabled.append(toggle(options))
         except ValidationError as error:
             raise ConfigurationError(describe(error, f"opt.{name}", toggle.options_model)) from error
-        if options.enabled and name not in disabled:
-            enabled.append(toggle(options))
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            if strict:
+                raise ToggleFailedError(f"toggle {name!r} can't be made: {described(error)}") from error
+            enabled.append(Broken(name, error))
     return tuple(enabled)
+
+
+def _options(toggle: type[Optimization[Any]], given: Mapping[str, Any]) -> Options:
+    """The options of a toggle; the same object for equal wishes, as a program may compile a graph for each request."""
+    if type(given) is _Preset:
+        return given.validated(toggle.options_model)
+    if not _is_plain(given):
+        return toggle.options_model.model_validate(dict(given))
+    return _validated(toggle.options_model, _Given(repr(given), given))
+
+
+class _Preset(dict[str, Any]):
+    """A toggle's options as a preset has them, which nobody changes."""
+
+    def validated(self, model: type[Options]) -> Options:
+        """The options; checked once."""
+        found = self._checked.get(model)
+        if found is None:
+            found = self._checked[model] = model.model_validate(dict(self))
+        return found
+
+    @cached_property
+    def _checked(self) -> dict[type[Options], Options]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a configuration gives for a toggle, known by how it is written."""
+
+    written: str
+    options: Mapping[str, Any] = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _validated(model: type[Options], given: _Given) -> Options:
+    return model.model_validate(dict(given.options))
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is all that is written of it."""
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, (*value.keys(), *value.values())))
+    if type(value) in (list, tuple):
+        return all(map(_is_plain, cast("Sequence[object]", value)))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 @cache
@@ -109,7 +165,7 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
     path = conf_dir() / "opt" / f"{name}.yaml"
     if not path.is_file():
         if name in available():
-            return {name: {}}
+            return {name: _Preset()}
         known = {*options_of("opt"), *available()}
         raise ConfigurationError(f"opt={name}: no such option; {nearest_name(name, known)}")
     import yaml
@@ -118,4 +174,4 @@ def preset(name: str) -> Mapping[str, Mapping[str, Any]]:
     toggles: dict[str, Mapping[str, Any]] = {}
     for part in content.pop("defaults", ()):
         toggles |= preset(part)
-    return toggles | {toggle: {**toggles.get(toggle, {}), **options} for toggle, options in content.items()}
+    return toggles | {toggle: _Preset({**toggles.get(toggle, {}), **options}) for toggle, options in content.items()}

@@ -20,6 +20,7 @@ from langgraph.graph.state import CompiledStateGraph, StateGraph
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.plan.decision import Decision
 from optiflow.plan.effects import Effects
+from optiflow.plan.specs import copied
 
 __all__ = ["Finisher", "GraphPlan", "NodePlan"]
 
@@ -227,9 +228,7 @@ class GraphPlan:
             builder=builder,
             nodes=MappingProxyType(
                 {
-                    name: NodePlan(
-                        name, copy.copy(spec), declared.get(name), visible.get(spec.input_schema, frozenset())
-                    )
+                    name: NodePlan(name, copied(spec), declared.get(name), visible.get(spec.input_schema, frozenset()))
                     for name, spec in builder.nodes.items()
                 }
             ),
@@ -291,8 +290,12 @@ class GraphPlan:
         # Subclasses may build themselves in ways that recompiling their builder does not repeat.
         return GraphPlan.of(node.runnable) if type(node.runnable) is CompiledStateGraph else None
 
-    def build(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def build(self, replaced: dict[str, tuple[Any, Any]] | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Compile a clone of the builder as this plan says.
+
+        Args:
+            replaced: Filled with the settings of the graph that finishers replaced: attribute -> the user's value and
+                theirs, so that they can be given back.
 
         Returns:
             The compiled graph, with the finishers applied and, for a plan of a compiled graph, that graph's settings.
@@ -302,8 +305,15 @@ class GraphPlan:
             for name, value in vars(self.compiled).items():
                 if name not in _COMPILED_STRUCTURE:
                     setattr(graph, name, value)
+        before = dict(vars(graph))
         for finisher in self.finishers:
             finisher.install(graph)
+        if replaced is not None:
+            replaced |= {
+                name: (before.get(name), value)
+                for name, value in vars(graph).items()
+                if name not in _COMPILED_STRUCTURE and before.get(name) is not value
+            }
         return graph
 
     def _clone(self) -> StateGraph[Any, Any, Any, Any]:
@@ -322,12 +332,12 @@ class GraphPlan:
     @staticmethod
     def _spec(node: NodePlan) -> Any:
         if node.subgraph is None:
-            return copy.copy(node.spec)
+            return copied(node.spec)
         return _changed(node.spec, runnable=node.subgraph.build())
 
 
 def _changed(spec: Any, **fields: Any) -> Any:
-    clone = copy.copy(spec)
+    clone = copied(spec)
     for name, value in fields.items():
         setattr(clone, name, value)
     return clone

@@ -27,6 +27,8 @@ __all__ = [
     "Counter",
     "NaiveCounter",
     "Offload",
+    "active_counter",
+    "active_offload",
     "count_tokens",
     "count_tokens_async",
     "use_counter",
@@ -36,6 +38,9 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_PREFIX = "optiflow-tokens"
+"""Names of threads that count begin with it."""
 
 
 class Counter(Protocol):
@@ -82,14 +87,31 @@ class Offload:
     def __init__(self, min_characters: int) -> None:
         self._min_characters = min_characters
         self._threads: ThreadPoolExecutor | None = None
-        self._open = True
-        self._lock = threading.Lock()
+        self._holders = 0
+        # Reentrant: a garbage collection may end a run, on this very thread, while a pool is made.
+        self._lock = threading.RLock()
         self.offloaded = 0
         self.inline = 0
 
+    def hold(self) -> None:
+        """Let texts be counted in threads until `release` is called as often."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let the threads end, unless somebody else holds them; whoever still counts here does it inline."""
+        with self._lock:
+            self._holders -= 1
+            threads = None if self._holders else self._threads
+            if threads is not None:
+                self._threads = None
+        if threads is not None:
+            # What is abandoned may be collected anywhere, and a thread can't wait for itself.
+            threads.shutdown(wait=not threading.current_thread().name.startswith(_PREFIX))
+
     def wants(self, text: str, model: str, counter: Counter) -> bool:
         """Decide, and keep account of, where this text is counted."""
-        wanted = self._open and (len(text) >= self._min_characters or not is_built(encoding_name(model)))
+        wanted = self._holders > 0 and (len(text) >= self._min_characters or not is_built(encoding_name(model)))
         # Most texts are short: their counter need not look them up twice.
         wanted = wanted and not counter.holds(text, model)
         with self._lock:
@@ -102,52 +124,48 @@ class Offload:
         call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool(), call)
 
-    def close(self) -> None:
-        """Let the threads end; whoever still counts in this context does it inline."""
-        with self._lock:
-            self._open = False
-            threads = self._threads
-        if threads is not None:
-            threads.shutdown()
-
     def _pool(self) -> ThreadPoolExecutor:
         # Most runs count no long text: a pool is made for those that do.
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="optiflow-tokens")
+                self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=_PREFIX)
             return self._threads
 
 
-_counter: ContextVar[Counter] = ContextVar("optiflow_token_counter", default=NaiveCounter())  # noqa: B039
-_offload: ContextVar[Offload | None] = ContextVar("optiflow_token_offload", default=None)
+active_counter: ContextVar[Counter] = ContextVar("optiflow_token_counter", default=NaiveCounter())  # noqa: B039
+"""What counts in this context."""
+
+active_offload: ContextVar[Offload | None] = ContextVar("optiflow_token_offload", default=None)
+"""Where long texts are counted in this context."""
 
 
 @contextmanager
 def use_counter(counter: Counter) -> Iterator[None]:
     """Count with ``counter`` within the block."""
-    token = _counter.set(counter)
+    token = active_counter.set(counter)
     try:
         yield
     finally:
-        _counter.reset(token)
+        active_counter.reset(token)
 
 
 @contextmanager
 def use_offload(min_characters: int) -> Iterator[Offload]:
     """Let `count_tokens_async` count texts from ``min_characters`` on in threads within the block."""
     offload = Offload(min_characters)
-    token = _offload.set(offload)
+    offload.hold()
+    token = active_offload.set(offload)
     try:
         yield offload
     finally:
-        _offload.reset(token)
-        offload.close()
+        active_offload.reset(token)
+        offload.release()
 
 
 @performance_monitor("token_operations")
 def count_tokens(text: str, model: str) -> int:
     """The number of tokens of ``text`` for ``model``, counted on the calling thread."""
-    return _counter.get().count(text, model)
+    return active_counter.get().count(text, model)
 
 
 async def count_tokens_async(text: str, model: str) -> int:
@@ -155,7 +173,7 @@ async def count_tokens_async(text: str, model: str) -> int:
 
     Without an active `Offload` this is `count_tokens`.
     """
-    offload = _offload.get()
-    if offload is not None and offload.wants(text, model, _counter.get()):
+    offload = active_offload.get()
+    if offload is not None and offload.wants(text, model, active_counter.get()):
         return await offload.run(count_tokens, text, model)
     return count_tokens(text, model)

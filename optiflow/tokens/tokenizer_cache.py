@@ -121,8 +121,9 @@ class CountCache:
         self._counts: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._characters = 0
         self._used: set[str] = set()
-        self._tally = Tally[str]()
-        self._hits = 0
+        # Plain numbers: one of these is made for each run.
+        self._hits = self._misses = self._evictions = 0
+        self._tokenizer_hits = self._tokenizer_misses = 0
         self._lock = threading.Lock()
 
     def count(self, text: str, model: str) -> int:
@@ -138,8 +139,9 @@ class CountCache:
         tokenizer, found = self._tokenizers.lookup(key[0])
         count = encoded_length(tokenizer, text)
         with self._lock:
-            self._tally["misses"] += 1
-            self._tally["tokenizer_hits" if found else "tokenizer_misses"] += 1
+            self._misses += 1
+            self._tokenizer_hits += found
+            self._tokenizer_misses += not found
             self._used.add(key[0])
             self._hold(key, count)
         return count
@@ -155,12 +157,12 @@ class CountCache:
         with self._lock:
             return CacheStatistics(
                 hits=self._hits,
-                misses=self._tally["misses"],
+                misses=self._misses,
                 entries=len(self._counts),
                 characters=self._characters,
-                evictions=self._tally["evictions"],
-                tokenizer_hits=self._tally["tokenizer_hits"],
-                tokenizer_misses=self._tally["tokenizer_misses"],
+                evictions=self._evictions,
+                tokenizer_hits=self._tokenizer_hits,
+                tokenizer_misses=self._tokenizer_misses,
                 initializations=max((built[name] for name in self._used), default=0),
             )
 
@@ -172,4 +174,4 @@ class CountCache:
         while len(self._counts) > self._max_entries or self._characters > self._max_characters:
             (_, text), _ = self._counts.popitem(last=False)
             self._characters -= len(text)
-            self._tally["evictions"] += 1
+            self._evictions += 1

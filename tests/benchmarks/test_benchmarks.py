@@ -215,3 +215,14 @@ def test_hiding_places(tmp_path: Path) -> None:
     assert any(name.startswith("without hiding places") for name in names)
     assert all(name in printed for name in names)
     assert sum(counts["graphs"] for counts in result["places"].values()) == 6
+
+
+@pytest.mark.slow
+def test_fixed_cost(tmp_path: Path) -> None:
+    """Every kind of shape once, with two arms that are equal."""
+    arms = ("--repetitions", "2", "--arms", "plain again,all")
+    for only in ("1 sync", "1 async", "at once", "compile, 1 node"):
+        result, printed = _run(tmp_path, "fixed_cost.py", *arms, "--only", only)
+        names = _names(result)
+        assert len(names) == 5
+        assert all(name in printed for name in names)

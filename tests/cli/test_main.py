@@ -149,3 +149,38 @@ class TestStreams:
         """A service manager may start it with neither output nor error."""
         quoted = " ".join(f"'{argument}'" for argument in tiny)
         assert self._run(here, f'"$PYTHON" -m optiflow {quoted} >&- 2>&-').returncode == 0
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_strict_holds_for_the_command_and_its_children(monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    """As a setting, for as long as the command runs."""
+    import os
+
+    import optiflow.cli.explain
+    from optiflow.settings import get_settings
+
+    if before is None:
+        monkeypatch.delenv("OPTIFLOW_STRICT", raising=False)
+    else:
+        monkeypatch.setenv("OPTIFLOW_STRICT", before)
+    get_settings.cache_clear()
+    seen: list[object] = []
+
+    def explain(argv: list[str]) -> int:
+        seen.extend([argv, get_settings().strict, os.environ["OPTIFLOW_STRICT"]])
+        return 0
+
+    monkeypatch.setattr(optiflow.cli.explain, "main", explain)
+    assert main(["explain", "--strict", "+opt=all"]) == 0
+    assert seen == [["+opt=all"], True, "1"]
+    assert (os.environ.get("OPTIFLOW_STRICT"), get_settings().strict) == (before, False)
+
+
+def test_strict_of_exec_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hands it to the program."""
+    import optiflow.cli.exec
+
+    seen: list[list[str]] = []
+    monkeypatch.setattr(optiflow.cli.exec, "main", lambda argv: seen.append(argv) or 0)
+    assert main(["exec", "--strict", "+opt=all", "--", "program", "--strict"]) == 0
+    assert seen == [["--strict", "+opt=all", "--", "program", "--strict"]]

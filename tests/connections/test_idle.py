@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,6 +80,7 @@ def test_a_connection_serves_one_client_at_a_time_and_only_its_shape(steps: list
 def test_no_more_than_enough_wait() -> None:
     """A pool keeps what is too much."""
     idle, pool = IdleConnections(), Pool()
+    idle.begin()
     assert all(idle.lend(pool.key, Connection(0), pool) for _ in range(MOST_PER_KEY))
     assert not idle.lend(pool.key, Connection(0), pool)
 
@@ -86,7 +88,8 @@ def test_no_more_than_enough_wait() -> None:
 def test_a_forked_process_starts_with_none_and_closes_none() -> None:
     """They are the parent's."""
     idle, pool, connection = IdleConnections(), Pool(), Connection(0)
-    idle.lend(pool.key, connection, pool)
+    idle.begin()
+    assert idle.lend(pool.key, connection, pool)
     idle.forget()
     assert idle.borrow(pool.key, pool, 60) == (None, False)
     assert connection.is_open
@@ -130,3 +133,31 @@ async def test_a_failure_is_raised() -> None:
 
     with pytest.raises(OSError, match="gone"):
         finish(failing())
+
+
+def test_nothing_is_lent_where_no_run_would_settle_it() -> None:
+    """A task that outlives its run keeps what it leaves idle in its client's own pool."""
+    idle, pool = IdleConnections(), Pool()
+    idle.begin()
+    idle.end(keep=False)
+    assert not idle.lend(pool.key, Connection(0), pool)
+
+
+def test_close_of_event_loops_is_watched_while_something_waits() -> None:
+    """And not any longer."""
+    plain = asyncio.SelectorEventLoop.close
+    loop = asyncio.new_event_loop()
+    key, pool = Key(loop, 0), Pool()
+    settles: list[Callable[[IdleConnections], object]] = [
+        lambda idle: idle.borrow(key, pool, 60),
+        lambda idle: idle.take_all(loop),
+        lambda idle: idle.end(keep=False),
+    ]
+    for settle in settles:
+        idle = IdleConnections()
+        idle.begin()
+        assert idle.lend(key, Connection(0), pool)
+        assert asyncio.SelectorEventLoop.close is not plain
+        settle(idle)
+        assert asyncio.SelectorEventLoop.close is plain
+    loop.close()

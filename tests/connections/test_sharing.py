@@ -21,7 +21,7 @@ import requests
 from optiflow.connections import share_connections
 from optiflow.connections.httpx_pools import LIBRARIES
 from optiflow.connections.idle import IDLE
-from optiflow.connections.sharing import _transports, libraries, unsupported
+from optiflow.connections.sharing import LENDING, libraries, unsupported
 
 BOTH = pytest.mark.parametrize("library", [httpx, httpx2])
 
@@ -447,16 +447,12 @@ def test_across_runs_a_loop_closes_its_own(server: Any) -> None:
         with share_connections(4.0, across_runs=True):
             await aget(httpx2, server.url)
 
-    try:
-        asyncio.run(run())
-        asyncio.run(run())
-        assert not IDLE._waiting
-    finally:
-        from optiflow.connections import sharing
-
-        sharing._for_good.close()
-        sharing._watch_loops_for_good.cache_clear()
+    plain = asyncio.SelectorEventLoop.close
+    asyncio.run(run())
+    asyncio.run(run())
+    assert not IDLE._waiting
     assert server.connections == 2
+    assert asyncio.SelectorEventLoop.close is plain
 
 
 def test_many_threads_share_without_mixing_answers(server: Any) -> None:
@@ -527,16 +523,18 @@ def test_another_kind_of_library_is_refused(
     from optiflow.connections import httpx_pools
 
     owner = __import__(httpx_pools.LIBRARIES[library.__name__]) if core else library
-    for cache in (httpx_pools.unsupported, _transports):
-        cache.cache_clear()
+    httpx_pools.unsupported.cache_clear()
+    LENDING.forget()
     try:
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, replacement)
             assert re.search(reason, unsupported(library) or "")
-            assert not _transports(library)._wraps
+            plain = library.HTTPTransport.__init__, library.AsyncHTTPTransport.__init__
+            with LENDING.held():
+                assert plain == (library.HTTPTransport.__init__, library.AsyncHTTPTransport.__init__)
     finally:
-        for cache in (httpx_pools.unsupported, _transports):
-            cache.cache_clear()
+        httpx_pools.unsupported.cache_clear()
+        LENDING.forget()
 
 
 def _other(connections: Any = (), idle: bool = False) -> Any:

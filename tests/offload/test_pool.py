@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 import uvloop
 from langchain_core.runnables.config import ContextThreadPoolExecutor, get_executor_for_config
 
-from optiflow.offload.pool import _default_executor, enough_threads
+from optiflow.offload.pool import _default_executor, _usual, enough_threads
 
 Loops = pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 
@@ -29,30 +32,112 @@ def run(main: Any, loop_factory: Any = None) -> Any:
 
 
 @Loops
-def test_a_loop_without_an_executor_gets_one(loop_factory: Any) -> None:
-    """Forty jobs that wait for each other end."""
+@pytest.mark.parametrize("used", [False, True])
+def test_a_run_gets_enough_threads_and_the_loop_keeps_its_own(loop_factory: Any, used: bool) -> None:
+    """Forty jobs that wait for each other end; what the loop has for everybody else is what it had."""
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
+        if used:
+            await asyncio.to_thread(int)
+        before = _default_executor(loop)
         work = at_once(40)
-        with enough_threads(64):
+        with enough_threads(64), enough_threads(50):
             await asyncio.gather(*(asyncio.to_thread(work) for _ in range(40)))
+        assert _default_executor(loop) is before
+        assert before is None or (type(before), before._max_workers) == (ThreadPoolExecutor, _usual())  # type: ignore[attr-defined]
 
     run(main(), loop_factory)
 
 
 @Loops
-def test_a_loops_own_executor_grows(loop_factory: Any) -> None:
-    """The pool that the loop made for itself before is kept, with more threads; twice is as once."""
+def test_others_on_the_loop_have_no_more_than_they_had(loop_factory: Any) -> None:
+    """A task of nobody's, while a run goes on: its work waits in the loop's own executor."""
 
     async def main() -> None:
-        await asyncio.to_thread(int)
-        before = _default_executor(asyncio.get_running_loop())
-        work = at_once(40)
-        with enough_threads(64), enough_threads(50):
-            await asyncio.gather(*(asyncio.to_thread(work) for _ in range(40)))
-        assert _default_executor(asyncio.get_running_loop()) is before
+        go, names, many = threading.Event(), set[str](), _usual() + 3
+
+        def work() -> None:
+            names.add(threading.current_thread().name)
+            go.wait(20)
+
+        def plain() -> asyncio.Future[Any]:
+            return asyncio.get_running_loop().run_in_executor(None, work)
+
+        outside = copy_context()
+        with enough_threads(64):
+            theirs = [outside.run(plain) for _ in range(many)]
+            await asyncio.to_thread(int)  # ours is not behind theirs
+            assert len(names) <= _usual()
+            go.set()
+            await asyncio.gather(*theirs)
 
     run(main(), loop_factory)
+
+
+@Loops
+def test_the_loop_waits_for_threads_of_runs_as_for_its_own(loop_factory: Any) -> None:
+    """What a cancelled run left behind has ended when the loop has, and so have the threads."""
+    begun, done, go = threading.Event(), [], threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go.wait(20)
+        done.append(True)
+
+    async def main() -> None:
+        with enough_threads(64):
+            task = asyncio.create_task(asyncio.to_thread(work))
+            await asyncio.get_running_loop().run_in_executor(None, begun.wait, 20)
+            task.cancel()
+        threading.Timer(0.05, go.set).start()
+
+    before = threading.active_count()
+    run(main(), loop_factory)
+    assert done == [True]
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
+    assert threading.active_count() == before
+
+
+def test_a_loop_that_is_not_shut_down_takes_its_threads_along() -> None:
+    """Whoever only closes a loop keeps neither it nor the threads."""
+
+    async def main() -> None:
+        with enough_threads(64):
+            await asyncio.to_thread(int)
+
+    before = set(threading.enumerate())
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    (wider,) = loop.__dict__["_optiflow_wider_executors"].values()
+    threads = [thread for thread in threading.enumerate() if thread not in before]
+    loop.close()
+    seen = weakref.ref(loop)
+    del loop, wider
+    gc.collect()
+    assert seen() is None
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_loop_that_goes_on_after_shutting_down_gets_new_threads() -> None:
+    """As it makes itself a new executor."""
+
+    async def main() -> None:
+        with enough_threads(64):
+            await asyncio.to_thread(int)
+
+    loop = asyncio.new_event_loop()
+    for _ in range(2):
+        loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        assert loop.__dict__["_optiflow_wider_executors"] == {}
+        loop._asyncgens_shutdown_called = False  # type: ignore[attr-defined]
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
 
 
 class Special(ThreadPoolExecutor):

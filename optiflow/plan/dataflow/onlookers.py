@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from langgraph.pregel._loop import PregelLoop
 
-__all__ = ["has_onlookers", "without_consumer"]
+__all__ = ["CONSUMED", "has_onlookers"]
 
-_consumed: ContextVar[bool] = ContextVar("optiflow_run_is_consumed", default=True)
-"""Whether somebody may take parts of the run's stream while it works."""
+_consumed: ContextVar[bool] = ContextVar("optiflow_run_is_consumed", default=False)
+
+CONSUMED = _consumed, True
+"""The context variable, and its value, in the steps of a run whose stream somebody takes part by part."""
 
 _KNOWN = ("langgraph.", "langchain_core.tracers.", "optiflow.")
 """Packages whose handlers change nothing that an application's node reads."""
@@ -24,13 +24,3 @@ def has_onlookers(loop: PregelLoop) -> bool:
     manager = loop.manager
     handlers = () if manager is None else (*manager.handlers, *manager.inheritable_handlers)
     return _consumed.get() or not all(type(handler).__module__.startswith(_KNOWN) for handler in handlers)
-
-
-@contextmanager
-def without_consumer() -> Iterator[None]:
-    """Around a run that gives its result at the end, and nothing on the way."""
-    token = _consumed.set(False)
-    try:
-        yield
-    finally:
-        _consumed.reset(token)
