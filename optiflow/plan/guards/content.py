@@ -20,7 +20,7 @@ from typing import Any
 
 from optiflow.plan.inference.classes import inert
 
-__all__ = ["CONTAINERS", "LEAVES", "MOST", "SCALARS", "Content", "is_plain", "take_down"]
+__all__ = ["CONTAINERS", "LEAVES", "MOST", "SCALARS", "Content", "alike", "is_plain", "take_down"]
 
 SCALARS = frozenset({NoneType, bool, int, float, complex, str, bytes})
 """Types whose values can't change, and that are compared by value."""
@@ -32,6 +32,7 @@ LEAVES = SCALARS | {
 }  # fmt: skip
 """Exact types whose values can't change, can be compared, and hold nothing else."""
 
+_SIGNED = frozenset({float, complex, decimal.Decimal})
 _TIMES = frozenset({datetime.datetime, datetime.time})
 _ZONES = frozenset({NoneType, datetime.timezone, zoneinfo.ZoneInfo})
 _SEQUENCES = frozenset({list, tuple})
@@ -258,4 +259,11 @@ def _all_same(parts: tuple[Any, ...], values: Any) -> bool:
 def _same(part: Any, value: Any) -> bool:
     if isinstance(part, _Parts):
         return type(value) is part.cls and part.same(value)
-    return type(part) is type(value) and bool(part == value)
+    return alike(part, value)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values that hold nothing else are the same to whoever looks: by type, and zeros by their sign."""
+    if type(one) is not type(other) or not one == other:  # noqa: SIM201 - only equality is asked of the values
+        return False
+    return type(one) not in _SIGNED or repr(one) == repr(other)

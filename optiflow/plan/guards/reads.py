@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from types import CellType, FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from optiflow.plan.guards.content import CONTAINERS, LEAVES, Content, take_down
+from optiflow.plan.guards.content import CONTAINERS, LEAVES, Content, alike, take_down
 
 __all__ = [
     "MISSING",
@@ -25,6 +26,7 @@ __all__ = [
     "Read",
     "Slot",
     "Taken",
+    "without_patches",
 ]
 
 Kind = Literal["global", "closure", "attribute", "class", "code", "content", "clock"]
@@ -139,15 +141,27 @@ class FunctionPart(Place):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attributes(Place):
-    """Those of an object's own attributes that can't change, or are of some classes: what it is set to."""
+    """An object's own attributes: what it is set to, one after another, each after its name.
+
+    What its class keeps there once it was asked for is left out.
+    """
 
     obj: Any
-    classes: tuple[type, ...]
 
     def value(self) -> Any:
         """Look into the object's own attributes."""
         stored = object.__getattribute__(self.obj, "__dict__")
-        return tuple([each for each in stored.items() if type(each[1]) in LEAVES or isinstance(each[1], self.classes)])
+        remembered = _remembered(cast("Hashable", type(self.obj)))
+        names = [name for name in stored if name not in remembered]
+        return tuple([part for name in names for part in (name, stored[name])])
+
+
+@lru_cache(maxsize=256)
+def _remembered(cls: Any) -> frozenset[str]:
+    """Names of the class's properties that keep what they come to in the instance."""
+    return frozenset(
+        name for base in cls.__mro__ for name, member in vars(base).items() if isinstance(member, cached_property)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,10 +173,10 @@ class Methods(Place):
 
     def value(self) -> Any:
         """Look through the classes in their order."""
-        return tuple([_without_patches(ClassAttribute(self.cls, name).value()) for name in self.names])
+        return tuple([without_patches(ClassAttribute(self.cls, name).value()) for name in self.names])
 
 
-def _without_patches(function: Any) -> Any:
+def without_patches(function: Any) -> Any:
     """A function under the patches that OptiFlow itself puts over it while a graph runs."""
     while type(function) is FunctionType and str(function.__globals__.get("__name__")).startswith("optiflow."):
         wrapped = function.__dict__.get("__wrapped__")
@@ -256,4 +270,4 @@ class Taken:
 
 def _equal(one: Any, other: Any) -> bool:
     """Whether two values are equal and of one type that can't change; of other objects none is another's equal."""
-    return type(one) is type(other) and type(one) in LEAVES and bool(one == other)
+    return type(one) in LEAVES and alike(one, other)

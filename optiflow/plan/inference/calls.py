@@ -190,6 +190,8 @@ class Calls(Objects):
         if name in pure_methods(cls):
             if name in ("format", "format_map"):
                 self._look_at_attributes(arguments, frame, node)
+            if name in ("encode", "decode"):
+                _look_at_codec(arguments, 0, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
@@ -255,6 +257,11 @@ class Calls(Objects):
             return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
             self._look_at_time(obj, frame, node)
+            if obj is str or obj is bytes:
+                # Whoever calls it for a text gives it nothing else.
+                _look_at_codec(replace(arguments, more=False), 1, frame, node)
+            if getattr(obj, "__name__", "") in ("encode", "decode"):
+                _look_at_codec(arguments, 1 if hasattr(obj, "__objclass__") else 0, frame, node)
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._look_at_called(obj, arguments, frame, node)
@@ -455,6 +462,36 @@ class Calls(Objects):
 
 def _has_fields(cls: type) -> bool:
     return issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+_ENCODINGS = frozenset(
+    {"utf8", "utf16", "utf32", "utf8sig", "ascii", "latin1", "iso88591", "cp1252", "cp437", "utf16le", "utf16be"}
+)
+_ERRORS = frozenset(
+    {
+        "strict", "ignore", "replace", "backslashreplace", "xmlcharrefreplace", "namereplace", "surrogateescape",
+        "surrogatepass",
+    }
+)  # fmt: skip
+
+
+def _look_at_codec(arguments: Arguments, first: int, frame: Any, node: Any) -> None:
+    """An application may register codecs, and what they do with errors.
+
+    Args:
+        arguments: Of a method that encodes or decodes.
+        first: Position of the encoding among them; what is done with errors follows.
+        frame: The function that calls it.
+        node: The call.
+    """
+    names = (("encoding", _ENCODINGS), ("errors", _ERRORS))
+    for at, (name, known_ones) in enumerate(names, start=first):
+        value = arguments.values[at] if at < len(arguments.values) else arguments.named.get(name)
+        if value is None and not arguments.more:
+            continue
+        texts = None if value is None else value.texts
+        if texts is None or not all(text.lower().replace("-", "").replace("_", "") in known_ones for text in texts):
+            raise UnknownCodeError(_at(frame, node, f"the {name} is not known"))
 
 
 def _brings_observers(arguments: Arguments) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, NoReturn
 
-from optiflow.plan.guards.reads import MISSING, Cell, Item, Kind, Place
+from optiflow.plan.guards.reads import MISSING, Cell, Item, Kind, Place, without_patches
 from optiflow.plan.inference.expressions import Expressions
 from optiflow.plan.inference.findings import UnknownCodeError
 from optiflow.plan.inference.objects import Arguments
-from optiflow.plan.inference.operators import ANY, ARITHMETIC, ITEM
+from optiflow.plan.inference.operations import metaclass_is_known
+from optiflow.plan.inference.operators import ANY, ARITHMETIC, COMPARISON, ITEM
 from optiflow.plan.inference.rebound import is_rebound
 from optiflow.plan.inference.static import sets_by_code
 from optiflow.plan.inference.values import DATA, Value, fresh, join, known, plain_class
@@ -73,8 +74,9 @@ class Frame(Expressions):
         elif hasattr(builtins, name):
             if name == "print":
                 # It is another function while something is held back.
-                return known(builtins.print)
+                return known(without_patches(builtins.print))
             place = Item(vars(builtins), name)
+            self.findings.see(Item(variables, name), kind, name, MISSING)
         if place is None or place.value() is MISSING:
             self.give_up(node, f"{name!r} has no value yet")
         steady = not is_rebound(name, function)
@@ -213,12 +215,16 @@ class Frame(Expressions):
         subject = self.eval(node.subject)
         if subject.kind == "state":
             self.findings.read_whole(f"{self.place(node)} match")
+        # Patterns compare, ask for items and attributes, and whether there is one.
+        self.operate(subject, ANY, node)
         before, after = self.env, [self.env]
         for case in node.cases:
             self.env = dict(before)
             for part in ast.walk(case.pattern):
                 if isinstance(part, ast.MatchClass):
                     self._match_class(part, subject)
+                elif isinstance(part, ast.MatchValue):
+                    self.operate(self.eval(part.value), COMPARISON, part)
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(name, str):
                     self.env[name] = DATA
@@ -233,7 +239,8 @@ class Frame(Expressions):
         cls = self.eval(pattern.cls)
         if cls.kind != "object" or not isinstance(cls.obj, type):
             self.give_up(pattern, "a class pattern that is not known")
-        self.operate(subject, ANY, pattern)
+        if not metaclass_is_known(cls.obj):
+            self.give_up(pattern, f"{cls.obj.__name__} has a say in what is an instance of it")
         for name in (*pattern.kwd_attrs, *(getattr(cls.obj, "__match_args__", ()) if pattern.patterns else ())):
             self.analysis.attribute(fresh(cls.obj), name, self, pattern.cls)
 

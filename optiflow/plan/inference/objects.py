@@ -13,7 +13,8 @@ from enum import Enum, EnumMeta
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.runnables import Runnable, RunnableSequence
+from langchain_core.prompts.message import BaseMessagePromptTemplate
+from langchain_core.runnables import Runnable
 
 from optiflow.plan.guards.content import CONTAINERS, LEAVES, SCALARS, is_plain
 from optiflow.plan.guards.reads import (
@@ -265,19 +266,18 @@ class Objects:
 
     def see_runnable(self, runnable: Any) -> None:
         """A Runnable is asked: its class's methods, and what it is set to, have to stay what they are."""
-        todo = [runnable]
+        todo, done = [runnable], set[int]()
         while todo:
             each = todo.pop()
             cls = type(each)
             methods = Methods(cls, _RUNNING)
             self.findings.see(methods, "code", f"methods of {cls.__name__}", methods.value())
             if has_dict(cls):
-                settings = Attributes(each, (Runnable,))
+                settings = Attributes(each)
                 stored = settings.value()
                 self.findings.see(settings, "attribute", f"settings of {cls.__name__}", stored)
-                todo += [value for _, value in stored if isinstance(value, Runnable)]
-            # A sequence keeps its steps in a list.
-            todo += [step for step in getattr(each, "steps", ()) if isinstance(each, RunnableSequence)]
+                done.add(id(each))
+                todo += [part for part in _parts_of(stored) if id(part) not in done]
 
     def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""
@@ -288,6 +288,15 @@ class Objects:
             if name == "store" or name.startswith(("__", "checkpoint")):
                 self.findings.touch(f"{frame.place(node)} {name!r} of the run")
         return CONFIG if key.texts == {"configurable"} else data()
+
+
+def _parts_of(settings: tuple[Any, ...]) -> list[Any]:
+    """What a Runnable is made of: other Runnables, and the messages of prompts, by themselves or in a list."""
+    parts: list[Any] = []
+    for setting in settings:
+        held = setting.values() if type(setting) is dict else setting
+        parts += held if type(setting) in (list, tuple, dict) else [setting]
+    return [part for part in parts if isinstance(part, Runnable | BaseMessagePromptTemplate)]
 
 
 def _is_steady(name: str, value: Any) -> bool:
