@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import decimal
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from optiflow.plan.dataflow.folding import same
@@ -38,6 +39,8 @@ class Seen:
     """Everything else that its code reads."""
     vouched: bool = False
     """Whether the application answers for the node."""
+    arithmetic: tuple[object, ...] = field(default_factory=lambda: _arithmetic())
+    """How decimal numbers are worked out in the present context."""
 
     @classmethod
     def of(cls, stage: Stage, values: Mapping[str, Any], settings: Mapping[str, Any]) -> Seen | Why:
@@ -75,7 +78,14 @@ class Seen:
                 return "state"
         if not all(content.holds(settings.get(name)) for name, content in self.settings.items()):
             return "configuration"
+        if self.arithmetic != _arithmetic():
+            return "global"
         return self.taken.changed()
+
+
+def _arithmetic() -> tuple[object, ...]:
+    context = decimal.getcontext()
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp
 
 
 class Early:

@@ -18,7 +18,7 @@ from optiflow.plan.dataflow.containment import contained, why_not_contained
 from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
-from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.observers import OBSERVERS, hold_output
 from optiflow.plan.dataflow.onlookers import has_onlookers
 from optiflow.plan.dataflow.output import Output
 from optiflow.plan.dataflow.tally import current_tally
@@ -192,7 +192,7 @@ class Lookahead:
         if task is None or (task.cache_key is not None and loop.cache is not None):
             return None
         if not turn.sync:
-            task = replace(task, proc=seam.detached(task.proc))
+            task = replace(task, proc=seam.detached(task.proc, OBSERVERS))
         guard = Guard(stage.name, frozenset(withheld)) if withheld else None
         if guard is not None:
             task = replace(task, proc=guarded(task.proc, guard))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from langgraph._internal._constants import (
     CONF,
@@ -318,11 +318,22 @@ class _Sign(Future[None]):
         return cancelled
 
 
-def detached(proc: Any) -> Any:
+class Hold(Protocol):
+    """Something that is in force while at least one holds it."""
+
+    def hold(self) -> None:
+        """Hold it; `release` is called once for this."""
+
+    def release(self) -> None:
+        """Hold it no more."""
+
+
+def detached(proc: Any, held: Hold) -> Any:
     """A compiled node's work that leaves no thread of the event loop's own pool behind, for which its end would wait.
 
     Args:
         proc: The work. Where its node is a plain function, an asynchronous run would run that on the loop's pool.
+        held: Held for as long as the function runs, which may outlive whoever waits for it.
     """
     steps = getattr(proc, "steps", ())
     node: Any = next(iter(steps), None)
@@ -333,15 +344,22 @@ def detached(proc: Any) -> Any:
     ):
         return proc
     node, twin = copy.copy(node), copy.copy(proc)
-    node.afunc = partial(_in_thread, node.func)
+    node.afunc = partial(_in_thread, held, node.func)
     twin.steps = [node, *steps[1:]]
     return twin
 
 
-async def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def _in_thread(held: Hold, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Run a function in a thread for which nobody waits."""
     future: Future[Any] = Future()
-    _thread(future, partial(function, *args, **kwargs), getattr(function, "__name__", "node"))
+    held.hold()
+    # Also where it is cancelled before the thread has begun.
+    future.add_done_callback(lambda _: held.release())
+    try:
+        _thread(future, partial(function, *args, **kwargs), getattr(function, "__name__", "node"))
+    except BaseException:  # no thread could be started
+        future.cancel()
+        raise
     return await asyncio.wrap_future(future)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import datetime
 import operator
 import threading
@@ -12,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 from unittest import mock
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, dispatch_custom_event
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
@@ -459,3 +460,37 @@ def test_reducers_that_add_up_are_still_computed_ahead() -> None:
     graph = chain(one, two, schema=Summed)
     assert graph.invoke({"a": 1}) == {"a": 2, "b": 2}
     assert counted(graph)["handed_over"] == 1
+
+
+def test_a_thread_that_outlives_its_run_tells_nobody() -> None:
+    """A node that is a plain function goes on in its thread when the run has failed; its events are dropped."""
+    goes_on, working, told = threading.Event(), threading.Event(), []
+
+    class Handler(BaseCallbackHandler):
+        def on_custom_event(self, name: str, data: Any, **kwargs: Any) -> None:
+            told.append(name)
+
+    @optiflow.effects(reads=[], writes=["a"])
+    async def fails(state: State) -> State:
+        await asyncio.to_thread(working.wait, 10)
+        raise ValueError("bad input")
+
+    @optiflow.effects(reads=[], writes=["b"])
+    def slow(state: State) -> State:
+        working.set()
+        assert goes_on.wait(10)
+        print("late")
+        dispatch_custom_event("late", {})
+        return {"b": 1}
+
+    printed = builtins.print
+    graph = chain(fails, slow)
+    with pytest.raises(ValueError, match="bad input"):
+        run(graph, "ainvoke", {}, callbacks=[Handler()])
+    (thread,) = [each for each in threading.enumerate() if each.name == "optiflow:slow"]
+    assert builtins.print is not printed
+    goes_on.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not told
+    assert builtins.print is printed
