@@ -18,6 +18,7 @@ from langgraph.pregel import Pregel
 
 from optiflow.holding import Run, RunPart
 from optiflow.optimizations.base import Optimization
+from optiflow.plan.dataflow.onlookers import CONSUMED
 
 __all__ = ["AnyPregel", "activated", "as_compiled", "run_level"]
 
@@ -145,6 +146,7 @@ class _Activated(Pregel[Any, Any, Any, Any]):
 
 def _stepwise(stream: Generator[Any], part: RunPart) -> Iterator[Any]:
     run = Run.begin(part)
+    run.values.append(CONSUMED)
     try:
         try:
             while True:
@@ -169,6 +171,7 @@ def _stepwise(stream: Generator[Any], part: RunPart) -> Iterator[Any]:
 
 async def _stepwise_async(stream: AsyncGenerator[Any], part: RunPart) -> AsyncIterator[Any]:
     run = Run.begin(part)
+    run.values.append(CONSUMED)
     try:
         try:
             while True:

@@ -31,7 +31,7 @@ from optiflow.plan.observation.evidence import Recorded, informed
 from optiflow.plan.observation.outside import ModelCallWatch
 from optiflow.plan.observation.watching import Watcher, watched
 from optiflow.record.environment import capture, code_digest
-from optiflow.record.findings import cost_of, effects_of, failed_node, quality_of
+from optiflow.record.findings import cost_of, effects_of, failed_node, quality_of, tokens_of
 from optiflow.record.normalise import digest, normalise
 from optiflow.record.schema import (
     DecisionRecord,
@@ -40,7 +40,6 @@ from optiflow.record.schema import (
     Output,
     RunRecord,
     Timings,
-    Tokens,
     comparison_key,
     config_digest,
     new_record_id,
@@ -239,8 +238,6 @@ class _Attempt:
         """The record of how the attempt ended."""
         self.observed.finish()
         calls = self.observed.model_calls
-        prompt = sum(call.prompt_tokens for call in calls)
-        completion = sum(call.completion_tokens for call in calls)
         results: dict[str, Any] = {
             "ended_at": datetime.now(UTC),
             "timings": Timings.of(
@@ -249,7 +246,7 @@ class _Attempt:
                 provider_total_s=provider_total_seconds(calls),
                 cpu_s=self._cpu_s,
             ),
-            "tokens": Tokens(prompt=prompt, completion=completion, total=prompt + completion, wasted=self._wasted()),
+            "tokens": tokens_of(calls, wasted=self._wasted(), free=self._offline),
             "cost_usd": None if self._offline else cost_of(calls),
             "model_calls": calls,
             "nodes": self.observed.nodes,

@@ -10,7 +10,7 @@ from optiflow.monitor.observation import NodeSpan
 from optiflow.quality.grade import grade_position
 from optiflow.record.schema import RunRecord
 
-__all__ = ["Figure", "figures", "record_critical_path"]
+__all__ = ["Figure", "compared_by_price", "figures", "record_critical_path"]
 
 Figure = float | int | str
 
@@ -46,6 +46,12 @@ def figures(record: RunRecord, before: Mapping[str, Figure] | None = None) -> di
         "peak_rss_mb": record.memory.peak_rss_mb,
         "success_rate": _success_rate(record.nodes),
     }
+    if record.tokens.priced is not None:
+        named["tokens_priced"] = record.tokens.priced
+        for kind in ("read", "write", "write_5m", "write_1h"):
+            named[f"cache_{kind}_tokens"] = getattr(record.tokens, f"cache_{kind}")
+    if record.tokens.unpriced:
+        named["unpriced_models"] = ", ".join(record.tokens.unpriced)
     if record.tokens.wasted:
         named["tokens_wasted"] = record.tokens.wasted
     if record.memory.start_rss_mb is not None:
@@ -95,12 +101,20 @@ def _comparisons(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> d
         # Peaks of whole processes would tell of what these did before as much as of the two runs.
         growth, growth_before = pair("memory_growth_mb")
         named["memory_increase_mb"] = growth - growth_before
+    if compared_by_price(run, baseline):
+        tokens, tokens_before = pair("tokens_priced")
     if tokens_before:
         named["tokens_ratio"] = tokens / tokens_before
     if "grade" in run and "grade" in baseline:
         lost = grade_position(str(run["grade"])) - grade_position(str(baseline["grade"]))
         named["grade_steps_lost"] = max(0, lost)
     return named
+
+
+def compared_by_price(run: Mapping[str, Figure], baseline: Mapping[str, Figure]) -> bool:
+    """Whether ``tokens_ratio`` is one of priced tokens: both runs have them, of models with known prices alike."""
+    both = "tokens_priced" in run and "tokens_priced" in baseline
+    return both and run.get("unpriced_models") == baseline.get("unpriced_models")
 
 
 def record_critical_path(record: RunRecord) -> float | None:

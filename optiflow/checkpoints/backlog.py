@@ -8,20 +8,25 @@ have given the first of them its turn, when they are too many, or when the run e
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from sys import getswitchinterval
 from typing import Any
+from weakref import WeakSet
 
+from optiflow.checkpoints.busy import busy, is_busy
 from optiflow.checkpoints.statements import Chain, Request
 from optiflow.checkpoints.together import AsyncTogether, Outcome
 
 __all__ = ["AsyncBatchSaver", "Backlog", "BatchSaver"]
 
 LONGEST = 8
-"""Checkpoints that may wait: whoever adds the last of them writes them all, so that memory and loss are bounded."""
+"""Checkpoints that may wait: whoever adds the last of them waits for them all, so that memory and loss are bounded."""
 
 
 class _Encoding(ABC):
@@ -62,27 +67,37 @@ class BatchSaver(_Encoding):
 
     __slots__ = ()
 
-    backlog: Backlog
-    """What is to be written; whoever reads writes it first."""
+    backlogs: set[Backlog]
+    """What each run under way has to have written; whoever reads has it written first."""
 
     @abstractmethod
     def write_all(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Write requests in their order; return how each ended."""
 
+    def settle(self) -> None:
+        """Return when all that runs saved before is written."""
+        for backlog in tuple(self.backlogs):
+            backlog.settle()
+
+    def settled(self) -> None:
+        """All that runs saved is written, and none is under way."""
+
     def get_tuple(self, config: Any) -> Any:
         """Read."""
-        self.backlog.write()
-        return super().get_tuple(config)  # type: ignore[misc]
+        self.settle()
+        with busy:
+            return super().get_tuple(config)  # type: ignore[misc]
 
     def list(self, config: Any, **given: Any) -> Any:
         """Read all."""
-        self.backlog.write()
+        self.settle()
         return super().list(config, **given)  # type: ignore[misc]
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete."""
-        self.backlog.write()
-        super().delete_thread(thread_id)  # type: ignore[misc]
+        self.settle()
+        with busy:
+            super().delete_thread(thread_id)  # type: ignore[misc]
 
 
 class AsyncBatchSaver(_Encoding):
@@ -92,6 +107,15 @@ class AsyncBatchSaver(_Encoding):
 
     together: AsyncTogether[Request]
     """What is to be written; whoever reads has it written first."""
+
+    runs: set[object]
+    """The runs that are under way."""
+
+    encodes_in_threads = False
+    """Whether LangGraph's encodes in threads, so that a large state does not hold up the event loop."""
+
+    async def settled(self) -> None:
+        """All that runs saved is written, and none is under way."""
 
     def can_enqueue(self) -> bool:
         """Whether requests can be written."""
@@ -114,38 +138,61 @@ class AsyncBatchSaver(_Encoding):
         await super().adelete_thread(thread_id)  # type: ignore[misc]
 
 
+_Save = tuple[Request, "Future[None]"]
+
+
+class _Job:
+    """A visit of the thread."""
+
+    __slots__ = ("bell", "taking")
+
+    def __init__(self) -> None:
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        """Rings when somebody waits; a finalizer may ring it, too."""
+        self.taking = False
+        """Whether it looks for saves no more: those that are added later need another one."""
+
+
 class Backlog:
-    """What runs in threads have saved and nobody has written yet."""
+    """What a run in threads has saved and nobody has written yet.
+
+    A thread of a pool writes it, as LangGraph's do: an interpreter that exits lets it finish, and no signal reaches it.
+    Adding, hurrying and leaving take no lock of this object, for the collector may close a stream at any moment, in any
+    thread. That thread may hold the locks of another run's futures, which is why each run has a thread of its own.
+    """
 
     def __init__(self, saver: BatchSaver) -> None:
-        """Set up.
+        """Set up, for a run that begins.
 
         Args:
             saver: What writes.
         """
         self._saver = saver
-        self._saves: list[tuple[Request, Future[None]]] = []
+        self._saves: list[_Save] = []
+        self._taken: list[_Save] = []
         self._checkpoints = 0
-        self._changed = threading.Condition()
         self._writing = threading.Lock()
-        self._runs = 0
-        self._thread: threading.Thread | None = None
+        self._job: _Job | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._left = False
+        _backlogs.add(self)
+        saver.backlogs.add(self)
 
-    def enter(self) -> None:
-        """A run begins to use this."""
-        with self._changed:
-            self._runs += 1
+    def leave(self, *, wait: bool) -> None:
+        """The run ends; the thread does what is left, and ends.
 
-    def leave(self) -> None:
-        """A run ends: all is written, and no thread outlives the last."""
-        self.write()
-        with self._changed:
-            self._runs -= 1
-            if self._runs or self._thread is None:
-                return
-            thread, self._thread = self._thread, None
-            self._changed.notify_all()
-        thread.join()
+        Args:
+            wait: Whether to return no sooner than that; never to be asked for in a finalizer.
+        """
+        self._left = True
+        self.hurry()
+        pool, self._pool = self._pool, None
+        if pool is not None and wait:
+            pool.shutdown()
+        if not (self._saves or self._taken):
+            self._saver.backlogs.discard(self)
+        if wait and not self._saver.backlogs:
+            self._saver.settled()
 
     def add(self, request: Request, *, is_checkpoint: bool, now: bool = False) -> Future[None]:
         """Have something written.
@@ -159,45 +206,120 @@ class Backlog:
             What ends when it is written.
         """
         future: Future[None] = Future()
-        with self._changed:
-            self._saves.append((request, future))
-            self._checkpoints += is_checkpoint
-            now = now or self._checkpoints >= LONGEST
-            if not now and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="checkpoints")
-                self._thread.start()
-            elif len(self._saves) == 1:
-                self._changed.notify_all()
-        if now:
-            self.write()
+        self._saves.append((request, future))
+        self._checkpoints += is_checkpoint
+        too_many = self._checkpoints >= LONGEST
+        self._schedule()
+        if now or too_many:
+            self.hurry()
+        if too_many:
+            self._wait([future])
         return future
 
-    def write(self) -> None:
-        """Write whatever waits."""
-        with self._writing:
-            with self._changed:
-                saves, self._saves, self._checkpoints = self._saves, [], 0
-            if not saves:
-                return
-            try:
-                outcomes = self._saver.write_all([request for request, _ in saves])
-            except BaseException as error:  # noqa: BLE001 - handed to all that wait
-                outcomes = [error] * len(saves)
-            for (request, future), outcome in zip(saves, outcomes, strict=True):
-                if request.ended(outcome) is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(outcome)
+    def hurry(self) -> None:
+        """Have what waits written at once."""
+        if self._saves:
+            self._schedule()
+            if self._job is not None:
+                self._job.bell.put(None)
 
-    def _run(self) -> None:
+    def settle(self) -> None:
+        """Return when all that was added before is written."""
+        # First those that wait, then those that are being written: a writer moves them the other way round.
+        if unwritten := [future for _, future in (*self._saves, *self._taken)]:
+            self.hurry()
+            self._wait(unwritten)
+
+    def _wait(self, futures: Sequence[Future[None]]) -> None:
+        """Wait, unless this thread is in the midst of writing: it would wait for itself.
+
+        Who begins to wait holds the futures' locks for a moment, in which the collector may close this run.
+        """
+        if not is_busy():
+            with busy:
+                wait(futures)
+
+    def forget(self) -> None:
+        """Leave to the process that this one was forked from what that one will write."""
+        forsaken = [*self._saves, *self._taken]
+        self._writing = threading.Lock()
+        self._saves, self._taken, self._checkpoints, self._job, self._pool = [], [], 0, None, None
+        for _, future in forsaken:
+            # Its lock may have been held by a thread that is not here.
+            Future.__init__(future)
+            future.cancel()
+
+    def _schedule(self) -> None:
+        """Make sure that a job will write what is there."""
+        job = self._job
+        if job is not None and not job.taking:
+            return
+        job = _Job()
+        nested = is_busy()
+        with busy:
+            while True:
+                pool = self._pool
+                if pool is None:
+                    pool = self._pool = ThreadPoolExecutor(1, "checkpoints")
+                try:
+                    pool.submit(self._work, job)
+                    break
+                except RuntimeError:
+                    if self._pool is pool:
+                        # The interpreter exits, or there can be no thread.
+                        self._pool = None
+                        job.taking = True
+                        if not nested:
+                            self._write()
+                        break
+        # Not sooner: where a signal breaks this off, the next one schedules another.
+        self._job = job
+
+    def _work(self, job: _Job) -> None:
         """Write what waits, once it has had company for a while."""
+        if self._saves:
+            with suppress(Empty):
+                job.bell.get(timeout=getswitchinterval())
+        job.taking = True
+        with busy:
+            self._write()
 
-        def over() -> bool:
-            return self._thread is not threading.current_thread()
+    def _write(self) -> None:
+        with self._writing:
+            while saves := self._saves[:]:
+                self._taken = saves
+                del self._saves[: len(saves)]
+                self._checkpoints = 0
+                outcomes = _written(self._saver.write_all, [request for request, _ in saves])
+                for (request, future), outcome in zip(saves, outcomes, strict=True):
+                    if request.ended(outcome) is None:
+                        future.set_result(None)
+                    else:
+                        future.set_exception(outcome)
+                self._taken = []
+        if self._left:
+            self._saver.backlogs.discard(self)
 
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._saves or over())
-                if self._changed.wait_for(over, getswitchinterval()):
-                    return
-            self.write()
+
+def _written(write: Callable[[Sequence[Request]], Sequence[Outcome]], requests: Sequence[Request]) -> Sequence[Outcome]:
+    """How requests ended; what is no mere `Exception` is not shared, but left to the one that meets it alone."""
+    try:
+        return write(requests)
+    except Exception as error:  # noqa: BLE001 - handed to all that wait
+        return [error] * len(requests)
+    except BaseException as error:  # noqa: BLE001 - handed to the one that waits
+        if len(requests) == 1:
+            return [error]
+        return [outcome for request in requests for outcome in _written(write, [request])]
+
+
+_backlogs: WeakSet[Backlog] = WeakSet()
+
+
+def _forget_all() -> None:
+    for backlog in list(_backlogs):
+        backlog.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -65,7 +65,7 @@ class EncodedMessages:
         self._max_bytes = max_bytes
         self._sizes = 0
         self._conversations: OrderedDict[Hashable, _Conversation] = OrderedDict()
-        self._lock = threading.Lock()
+        self._keeping = threading.Lock()
 
     def encode(self, messages: list[Any], serde: JsonPlusSerializer, key: Hashable) -> tuple[list[bytes], int] | None:
         """Encode a list of messages.
@@ -82,8 +82,7 @@ class EncodedMessages:
         classes = list(map(type, messages))
         if not _CLASSES.issuperset(classes):
             return None
-        with self._lock:
-            before = self._conversations.get(key, _NONE)
+        before = self._conversations.get(key, _NONE)
         try:
             texts, rests = _taken_apart(messages)
             held = marshal.dumps(rests, _VERSION)
@@ -103,13 +102,18 @@ class EncodedMessages:
         return [list_header(len(messages)), *known, *added], reused
 
     def _keep(self, key: Hashable, conversation: _Conversation) -> None:
-        with self._lock:
+        # Who is keeping another one may be this thread, which the collector has close a stream meanwhile.
+        if not self._keeping.acquire(blocking=False):
+            return
+        try:
             replaced = self._conversations.pop(key, _NONE)
             self._conversations[key] = conversation
             self._sizes += conversation.size - replaced.size
             while len(self._conversations) > self._max_conversations or self._sizes > self._max_bytes:
                 _, dropped = self._conversations.popitem(last=False)
                 self._sizes -= dropped.size
+        finally:
+            self._keeping.release()
 
 
 class MessageSerializer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,16 +40,30 @@ class Meter:
     seconds: float = 0.0
     """Time spent encoding and writing, on whatever thread."""
 
+    _amounts: deque[dict[str, float]] = field(default_factory=deque, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, **amounts: float) -> None:
-        """Add to the sums of these names."""
-        with self._lock:
-            for name, amount in amounts.items():
-                setattr(self, name, getattr(self, name) + amount)
+        """Add to the sums of these names.
+
+        Nobody is waited for: who is adding may be this thread, which the collector has close a stream meanwhile.
+        """
+        self._amounts.append(amounts)
+        if self._lock.acquire(blocking=False):
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        try:
+            while self._amounts:
+                for name, amount in self._amounts.popleft().items():
+                    setattr(self, name, getattr(self, name) + amount)
+        finally:
+            self._lock.release()
 
     def statistics(self) -> dict[str, float | int | str]:
         """The sums as flat names, with milliseconds for seconds."""
+        self._lock.acquire()
+        self._sum_up()
         sums = {each.name: getattr(self, each.name) for each in fields(self) if not each.name.startswith("_")}
         milliseconds = 1000 * sums.pop("seconds")
         return {**{f"checkpoint_{name}": value for name, value in sums.items()}, "checkpoint_ms": milliseconds}

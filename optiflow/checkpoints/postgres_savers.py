@@ -16,8 +16,9 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
+from optiflow.checkpoints.extent import is_small
 from optiflow.checkpoints.messages import EncodedMessages
-from optiflow.checkpoints.statements import Request, encode_put, encode_writes, share
+from optiflow.checkpoints.statements import Request, encode_put, encode_writes, share, written_values
 from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
 
 __all__ = ["OptimizedAsyncPostgresSaver", "OptimizedPostgresSaver"]
@@ -26,13 +27,13 @@ __all__ = ["OptimizedAsyncPostgresSaver", "OptimizedPostgresSaver"]
 class OptimizedPostgresSaver(BatchSaver, PostgresSaver):
     """A `PostgresSaver` over the attributes of another."""
 
-    __slots__ = ("_known", "_together", "backlog")
+    __slots__ = ("_known", "_together", "backlogs")
 
     def __init__(self, saver: PostgresSaver) -> None:
         self.__dict__ = vars(saver)
         self._known = EncodedMessages()
         self._together: Together[Request] = Together(self._write, threading.Lock())
-        self.backlog = Backlog(self)
+        self.backlogs: set[Backlog] = set()
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
@@ -79,22 +80,34 @@ class OptimizedPostgresSaver(BatchSaver, PostgresSaver):
 class OptimizedAsyncPostgresSaver(AsyncBatchSaver, AsyncPostgresSaver):
     """An `AsyncPostgresSaver` over the attributes of another."""
 
-    __slots__ = ("_known", "together")
+    __slots__ = ("_known", "runs", "together")
+
+    encodes_in_threads = True
 
     def __init__(self, saver: AsyncPostgresSaver) -> None:
         self.__dict__ = vars(saver)
         self._known = EncodedMessages()
         self.together: AsyncTogether[Request] = AsyncTogether(self._write, asyncio.Lock())
+        self.runs: set[object] = set()
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
-        result, request = self._encode_put(config, checkpoint, metadata, new_versions)
+        given = (config, checkpoint, metadata, new_versions)
+        if is_small(written_values(checkpoint, new_versions)):
+            result, request = self._encode_put(*given)
+        else:
+            result, request = await asyncio.to_thread(self._encode_put, *given)
         await self.together.submit(request)
         return result
 
     async def aput_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:
         """Save the pending writes of a task."""
-        await self.together.submit(self._encode_writes(config, writes, task_id, task_path))
+        given = (config, writes, task_id, task_path)
+        if is_small(writes):
+            request = self._encode_writes(*given)
+        else:
+            request = await asyncio.to_thread(self._encode_writes, *given)
+        await self.together.submit(request)
 
     def _encode_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> Request:
         return encode_writes(self, PostgresSaver, config, writes, task_id, task_path)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from optiflow.checkpoints.sqlite_log import Log
 from optiflow.checkpoints.statements import Request, share
 from optiflow.checkpoints.together import Outcome
 
@@ -30,20 +31,25 @@ class Journal:
     """Pages that the log holds before they are copied into the database."""
 
 
-def write(connection: sqlite3.Connection, requests: Sequence[Request], journal: Journal) -> list[Outcome]:
+def write(
+    connection: sqlite3.Connection, requests: Sequence[Request], journal: Journal, log: Log | None = None
+) -> list[Outcome]:
     """Write requests in their order, in one transaction where that is possible.
 
     Args:
         connection: As the user opened it; its settings are the same afterwards.
         requests: What to write.
         journal: How to make it durable.
+        log: Told of what is in a write-ahead log.
 
     Returns:
         How each ended. Where one fails, the others are written as if it had not been there.
     """
     started = perf_counter()
-    with _set(connection, journal, requests) as (waited, relaxed):
+    with _set(connection, journal, requests) as (logged, waited, relaxed):
         outcomes, commits = _write(connection, requests)
+    if logged and log is not None and not connection.in_transaction:
+        log.written(connection)
     saved = len(requests) - (0 if relaxed else commits) if waited else 0
     share(requests, commits, saved, perf_counter() - started)
     return outcomes
@@ -59,8 +65,10 @@ def _write(connection: sqlite3.Connection, requests: Sequence[Request]) -> tuple
             _execute(connection, request)
             done += 1
         connection.commit()
-    except Exception as error:  # noqa: BLE001 - handed to the request's caller
+    except BaseException as error:
         connection.rollback()
+        if not isinstance(error, Exception):
+            raise
         if done:
             return _write_each(connection, requests), len(requests)
         requests[0].ended(error)
@@ -98,10 +106,15 @@ def _begins_transactions(connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def _set(connection: sqlite3.Connection, journal: Journal, requests: Sequence[Request]) -> Iterator[tuple[bool, bool]]:
-    """Set the journal for these requests; yields whether its commits waited for the disk, and whether no longer."""
+def _set(
+    connection: sqlite3.Connection, journal: Journal, requests: Sequence[Request]
+) -> Iterator[tuple[bool, bool, bool]]:
+    """Set the journal for these requests.
+
+    Yields whether it is a write-ahead log, whether its commits waited for the disk, and whether no longer.
+    """
     if connection.in_transaction:
-        yield False, False
+        yield False, False, False
         return
     cursor = connection.cursor()
     cursor.row_factory = None
@@ -110,7 +123,7 @@ def _set(connection: sqlite3.Connection, journal: Journal, requests: Sequence[Re
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         waited = level >= _FULL and mode not in ("memory", "off")
         if mode != "wal":
-            yield waited, False
+            yield False, waited, False
             return
         pages = cursor.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
         raised = pages == _DEFAULT_PAGES < journal.pages
@@ -120,7 +133,7 @@ def _set(connection: sqlite3.Connection, journal: Journal, requests: Sequence[Re
         if relaxed:
             cursor.execute(f"PRAGMA synchronous={_NORMAL}")
         try:
-            yield waited, relaxed
+            yield True, waited, relaxed
         finally:
             if raised:
                 cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")

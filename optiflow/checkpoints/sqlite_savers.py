@@ -13,8 +13,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
+from optiflow.checkpoints.busy import busy
 from optiflow.checkpoints.messages import EncodedMessages
 from optiflow.checkpoints.sqlite import Journal, write
+from optiflow.checkpoints.sqlite_log import Log
 from optiflow.checkpoints.statements import Request, encode_put, encode_writes
 from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
 
@@ -24,14 +26,15 @@ __all__ = ["OptimizedAsyncSqliteSaver", "OptimizedSqliteSaver"]
 class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
     """A `SqliteSaver` over the attributes of another."""
 
-    __slots__ = ("_journal", "_known", "_together", "backlog")
+    __slots__ = ("_journal", "_known", "_log", "_together", "backlogs")
 
     def __init__(self, saver: SqliteSaver, journal: Journal) -> None:
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
+        self._log = Log()
         self._together: Together[Request] = Together(self._write, saver.lock)
-        self.backlog = Backlog(self)
+        self.backlogs: set[Backlog] = set()
 
     def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
@@ -55,19 +58,30 @@ class OptimizedSqliteSaver(BatchSaver, SqliteSaver):
 
     def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         self.setup()
-        return write(self.conn, requests, self._journal)
+        return write(self.conn, requests, self._journal, self._log)
+
+    def settled(self) -> None:
+        """Copy the log back; whoever uses the connection just now has more to write, or does without."""
+        with busy:
+            if self.lock.acquire(blocking=False):
+                try:
+                    self._log.settled(self.conn)
+                finally:
+                    self.lock.release()
 
 
 class OptimizedAsyncSqliteSaver(AsyncBatchSaver, AsyncSqliteSaver):
     """An `AsyncSqliteSaver` over the attributes of another: one visit to the connection's thread for all that waits."""
 
-    __slots__ = ("_journal", "_known", "together")
+    __slots__ = ("_journal", "_known", "_log", "runs", "together")
 
     def __init__(self, saver: AsyncSqliteSaver, journal: Journal) -> None:
         self.__dict__ = vars(saver)
         self._journal = journal
         self._known = EncodedMessages()
+        self._log = Log()
         self.together: AsyncTogether[Request] = AsyncTogether(self._write, saver.lock)
+        self.runs: set[object] = set()
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
         """Save a checkpoint."""
@@ -96,5 +110,15 @@ class OptimizedAsyncSqliteSaver(AsyncBatchSaver, AsyncSqliteSaver):
     async def _write(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         # aiosqlite has no public way to run several statements in one visit to its thread.
         connection: Any = self.conn
-        outcomes: Sequence[Outcome] = await connection._execute(write, connection._conn, requests, self._journal)
+        outcomes: Sequence[Outcome] = await connection._execute(
+            write, connection._conn, requests, self._journal, self._log
+        )
         return outcomes
+
+    async def settled(self) -> None:
+        """Copy the log back; whoever uses the connection just now has more to write, or does without."""
+        connection: Any = self.conn
+        if self.lock.locked() or connection._connection is None or not connection._running:
+            return
+        async with self.lock:
+            await connection._execute(self._log.settled, connection._conn)

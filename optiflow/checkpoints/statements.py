@@ -23,6 +23,7 @@ __all__ = [
     "encode_put",
     "encode_writes",
     "share",
+    "written_values",
 ]
 
 DURABILITY_KEY = "__pregel_durability"
@@ -145,6 +146,12 @@ def encode_writes(saver: Any, plain: type, config: Any, writes: Any, task_id: st
     if meter is not None:
         meter.add(writes=1, bytes=_size(notes), seconds=perf_counter() - started)
     return Request(notes.statements, config["configurable"].get(DURABILITY_KEY) == "sync", meter)
+
+
+def written_values(checkpoint: Any, versions: Any) -> list[Any]:
+    """What ``put`` of a saver for PostgreSQL encodes of a checkpoint: the channels that have changed."""
+    values = checkpoint["channel_values"]
+    return [values[channel] for channel in versions if channel in values]
 
 
 def share(requests: Sequence[Request], commits: int, syncs_saved: int, seconds: float) -> None:

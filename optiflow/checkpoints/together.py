@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from typing import Generic, TypeVar
+
+from optiflow.checkpoints.busy import busy
 
 __all__ = ["AsyncTogether", "Outcome", "Together"]
 
@@ -55,20 +57,36 @@ class Together(Generic[R]):
             raise failure
 
     def submit_all(self, requests: Sequence[R]) -> list[Outcome]:
-        """Return how each request ended, when all have."""
+        """Return how each request ended, when all have.
+
+        What breaks this off, such as Ctrl-C, is raised here and nowhere else: those that wait write for themselves.
+        """
         own = [_Waiting(request) for request in requests]
-        self._waiting += own
-        with self._lock:
-            if not all(each.done for each in own):
-                group = self._waiting[:]
-                del self._waiting[: len(group)]
-                try:
-                    outcomes = self._write([each.request for each in group])
-                except BaseException as error:  # noqa: BLE001 - handed to all that wait
-                    outcomes = [error] * len(group)
-                for each, outcome in zip(group, outcomes, strict=True):
-                    each.done, each.failure = True, outcome
+        with busy:
+            try:
+                self._waiting += own
+                with self._lock:
+                    if not all(each.done for each in own):
+                        self._write_group()
+            except BaseException:
+                for each in own:
+                    with suppress(ValueError):  # it is not there any more
+                        self._waiting.remove(each)
+                raise
         return [each.failure for each in own]
+
+    def _write_group(self) -> None:
+        """Write what waits; whatever is not written then goes on waiting."""
+        group = self._waiting[:]
+        left = [each for each in group if not each.done]
+        try:
+            outcomes = self._write([each.request for each in left])
+        except Exception as error:  # noqa: BLE001 - handed to all that wait
+            outcomes = [error] * len(left)
+        for each, outcome in zip(left, outcomes, strict=True):
+            # In this order: who is told that it is done looks for the failure.
+            each.failure, each.done = outcome, True
+        del self._waiting[: len(group)]
 
 
 class AsyncTogether(Generic[R]):
@@ -163,18 +181,15 @@ class AsyncTogether(Generic[R]):
                     outcomes = await self._write([request for request, _ in group])
                     for (_, future), outcome in zip(group, outcomes, strict=True):
                         _resolve(future, outcome)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - handed to all that wait
             for _, future in (*group, *self._waiting):
-                if isinstance(error, Exception):
-                    _resolve(future, error)
-                else:
-                    future.cancel()
+                _resolve(future, error)
             self._waiting.clear()
             self._hurry = False
-            if not isinstance(error, Exception):
-                raise
         finally:
+            # What broke this off, such as Ctrl-C, is nobody's failure who waits: they are written by the next.
             self._task = None
+            self._waiting = [*(each for each in group if not each[1].done()), *self._waiting]
             if self._waiting:
                 self._start_timer()
 

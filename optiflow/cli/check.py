@@ -1,15 +1,24 @@
-"""``optiflow check``: a graph plain and optimized, side by side; prints the first difference."""
+"""``optiflow check``: a graph plain and optimized, side by side; every difference that is not plain's own."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optiflow.analysis.equivalence import Difference
     from optiflow.experiment.side_by_side import Comparison
 
 __all__ = ["USAGE", "main"]
+
+_LINES = 20
+"""Most differences printed as text; one value that differs shows in outputs, states, checkpoints and events."""
+_PLACES = 10
+"""Most places printed where plain runs vary."""
+_OBJECTS = 1000
+"""Most differences, and most places, listed as JSON."""
 
 USAGE = "usage: python -m optiflow check [--json] [OVERRIDE ...]   (overrides as in the main command)"
 
@@ -56,19 +65,40 @@ def _as_object(comparison: Comparison, name: str, toggles: list[str]) -> dict[st
         "workflow": name,
         "toggles": toggles,
         "equal": found is None,
-        "difference": found and {"path": found.path, "baseline": found.baseline, "optimized": found.optimized},
+        "difference": None if found is None else _shown(found),
+        "differences": [_shown(each) for each in comparison.differences[:_OBJECTS]],
+        "differences_left_out": max(0, len(comparison.differences) - _OBJECTS),
         "unstable": comparison.unstable,
+        "varying": comparison.varying[:_OBJECTS],
+        "varying_left_out": max(0, len(comparison.varying) - _OBJECTS),
         "compared": _extent(comparison),
     }
 
 
+def _shown(difference: Difference) -> dict[str, Any]:
+    return {"path": difference.path, "baseline": difference.baseline, "optimized": difference.optimized}
+
+
 def _as_text(comparison: Comparison, name: str, toggles: list[str]) -> str:
     under = f"{name} under {', '.join(toggles)}"
-    if comparison.difference is not None:
-        alone = "\nwithout any toggle, two runs of the graph differ there too" if comparison.unstable else ""
-        return f"{under}: DIFFERENT\n{comparison.difference}{alone}"
-    extent = ", ".join(f"{count} {what}" for what, count in _extent(comparison).items())
-    return f"{under}: equal\ncompared: {extent}"
+    if comparison.difference is None:
+        extent = ", ".join(f"{count} {what}" for what, count in _extent(comparison).items())
+        return f"{under}: equal\ncompared: {extent}"
+    lines = [f"{under}: DIFFERENT"]
+    if comparison.unstable:
+        lines += [*_some(comparison.own, _LINES), "without any toggle, two runs of the graph differ there too"]
+        return "\n".join(lines)
+    lines += _some(comparison.differences, _LINES)
+    if comparison.varying:
+        lines.append("not counted, as runs of the graph without any toggle differ there from each other:")
+        lines += _some(comparison.varying, _PLACES)
+    return "\n".join(lines)
+
+
+def _some(items: Sequence[object], most: int) -> list[str]:
+    """The first of some items, a line each, and how many are left out."""
+    left = len(items) - most
+    return [*map(str, items[:most]), *([f"and {left} more"] if left > 0 else [])]
 
 
 def _extent(comparison: Comparison) -> dict[str, int]:

@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """
     arguments = _arguments(argv)
 
+    from optiflow.experiment.compare import other_runs
     from optiflow.record.store import RecordStore
 
     with closing(RecordStore(get_settings().store_url)) as store:
@@ -51,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
         if arguments.overrides or arguments.blocks != _BLOCKS:
             raise ConfigurationError(f"compare: --blocks and overrides belong to two git revisions; {USAGE}")
         baseline, record = _pair(store, arguments.names)
-    return _compare_records(baseline, record, as_json=arguments.as_json)
+        again = [each for each in other_runs(store, baseline) if each.record_id != record.record_id]
+    return _compare_records(baseline, record, again, as_json=arguments.as_json)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _arguments(argv: Sequence[str]) -> _Arguments:
     return _Arguments(names, overrides, int(blocks), as_json)
 
 
-def _compare_records(baseline: RunRecord, record: RunRecord, *, as_json: bool) -> int:
+def _compare_records(baseline: RunRecord, record: RunRecord, again: Sequence[RunRecord], *, as_json: bool) -> int:
     from optiflow.analysis.outcome import Outcome
     from optiflow.analysis.verdict import judge
     from optiflow.cli.job import show
@@ -91,7 +93,7 @@ def _compare_records(baseline: RunRecord, record: RunRecord, *, as_json: bool) -
 
     if baseline.comparison_key != record.comparison_key:
         print(f"not the same workload: {_what_differs(baseline, record)} differs", file=sys.stderr)
-    outcome = Outcome(record, baseline, judge(record, baseline, validate(record.config).criteria))
+    outcome = Outcome(record, baseline, judge(record, baseline, validate(record.config).criteria, again=again))
     show(outcome, as_json=as_json)
     return outcome.verdict.exit_code
 

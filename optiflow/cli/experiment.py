@@ -270,7 +270,7 @@ def _print_plan(plan: ExperimentPlan) -> None:
     from optiflow.report.terminal import console
 
     with closing(RecordStore(get_settings().store_url)) as records:
-        earlier = records.baselines_under(plan.workload_key, _EARLIER_RUNS)
+        earlier = records.runs_under(plan.workload_key, _EARLIER_RUNS)
     values = [figures(record).get(plan.figures[0]) for record in earlier]
     measured = [float(value) for value in values if isinstance(value, int | float)]
     console().print(plan_view(plan, outlook(_CHANGE, measured, arms=max(1, len(plan.arms) - 1))))

@@ -85,7 +85,7 @@ def _keep(result: Outcome | RunFailedError, junit: str | None) -> None:
 def _outcome(config: RunConfig, against: str, overrides: Sequence[str]) -> Outcome:
     from optiflow.analysis.outcome import Outcome
     from optiflow.analysis.verdict import judge
-    from optiflow.experiment.compare import run_with_baseline
+    from optiflow.experiment.compare import other_runs, run_with_baseline
     from optiflow.record.store import RecordStore
     from optiflow.run import execute, prepare
 
@@ -104,7 +104,8 @@ def _outcome(config: RunConfig, against: str, overrides: Sequence[str]) -> Outco
             why = {"workflow": "is of another workflow", "input": "read another input", "run": "did not go well"}
             raise BaselineFailedError(f"record {against} {why[differing[0]]}: nothing can be held against it")
         record = execute(job, store)
-        return Outcome(record, baseline, judge(record, baseline, config.criteria))
+        again = other_runs(store, baseline)
+        return Outcome(record, baseline, judge(record, baseline, config.criteria, again=again))
 
 
 def _arguments(argv: Sequence[str]) -> tuple[str, str | None, list[str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
@@ -24,8 +24,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.pregel._executor import AsyncBackgroundExecutor, BackgroundExecutor
 from langgraph.pregel._loop import PregelLoop
 
-from optiflow.checkpoints.backlog import AsyncBatchSaver, BatchSaver
-from optiflow.checkpoints.statements import Chain, Request
+from optiflow.checkpoints.backlog import AsyncBatchSaver, Backlog, BatchSaver
+from optiflow.checkpoints.busy import is_busy
+from optiflow.checkpoints.extent import is_small
+from optiflow.checkpoints.statements import Chain, Request, written_values
 
 __all__ = ["AsyncExecutor", "Executor"]
 
@@ -56,7 +58,7 @@ class Executor(BackgroundExecutor):
         self._pool: concurrent.futures.Executor | None = None
         self._lock = threading.Lock()
         self._slow = False
-        self._saver: BatchSaver | None = None
+        self._backlog: Backlog | None = None
         self._chain = Chain()
         self._last: concurrent.futures.Future[Any] | None = None
 
@@ -86,35 +88,54 @@ class Executor(BackgroundExecutor):
         return future
 
     def __exit__(self, *exception: Any) -> bool | None:
-        """Wait for everything, and first of all write what was saved."""
-        self._write()
-        try:
+        """Wait for everything, and first of all have written what was saved."""
+        if is_busy():
+            self._leave_behind()
+            return None
+        backlog = self._backlog
+        if backlog is None:
             return super().__exit__(*exception)
-        finally:
+        backlog.hurry()
+        # Only a stream that is closed ends with this, and the collector may be who closes it.
+        wait = exception[0] is not GeneratorExit
+        try:
+            result = super().__exit__(*exception)
+        except BaseException as error:
+            wait = wait and isinstance(error, Exception)
+            raise
+        else:
             # Tasks that ended just now have saved how.
-            if self._saver is not None:
-                self._saver.backlog.leave()
+            backlog.settle()
+            return result
+        finally:
+            backlog.leave(wait=wait)
 
-    def _write(self) -> None:
-        if self._saver is not None:
-            self._saver.backlog.write()
+    def _leave_behind(self) -> None:
+        """End, as far as that takes no waiting: the collector closes the run while its thread writes for another."""
+        for task, (cancelled, _) in self.tasks.copy().items():
+            if cancelled:
+                task.cancel()
+        if self._backlog is not None:
+            self._backlog.leave(wait=False)
+        if self._pool is not None:
+            # A pool that is closed waits for its tasks, and they may wait for what this thread holds.
+            threading.Thread(target=self.stack.close, name="abandoned run", daemon=True).start()
 
     def _queued(
         self, saver: BatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
     ) -> concurrent.futures.Future[None] | None:
         """What ends when a save is written; None where it is LangGraph's affair."""
-        if self._saver is None:
-            self._saver = saver
-            saver.backlog.enter()
+        if self._backlog is None:
+            self._backlog = Backlog(saver)
         is_checkpoint = fn.__name__ != "put_writes"
         if self._slow or (is_checkpoint and (args[1] or not _follows(args[0], self._last))):
-            self._write()
+            self._backlog.settle()
             return None
         started = perf_counter()
         request = _encoded(saver, self._chain, args, is_checkpoint=is_checkpoint)
         self._slow = perf_counter() - started > ENCODED_IN_A_THREAD_S
         now = is_checkpoint and fn.__self__.durability == "sync"  # type: ignore[attr-defined]
-        future = saver.backlog.add(request, is_checkpoint=is_checkpoint, now=now)
+        future = self._backlog.add(request, is_checkpoint=is_checkpoint, now=now)
         if is_checkpoint:
             self._last = future
         self.tasks[future] = (False, True)
@@ -130,7 +151,9 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         self._chain = Chain()
         self._last: asyncio.Future[Any] | None = None
         self._waiting = 0
+        self._slow = False
         self._saver: AsyncBatchSaver | None = None
+        self._run = object()
 
     def submit(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Run a coroutine function in a task, or at once where it saves to memory."""
@@ -164,8 +187,11 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         try:
             await super().__aexit__(*exception)
         finally:
+            self._saver.runs.discard(self._run)
             # Tasks that were cancelled just now have saved that they were.
             await self._saver.together.settle()
+            if not self._saver.runs:
+                await self._saver.settled()
 
     def _queued(
         self, saver: AsyncBatchSaver, fn: Callable[..., Any], args: tuple[Any, ...]
@@ -173,14 +199,18 @@ class AsyncExecutor(AsyncBackgroundExecutor):
         """What ends when a save is written; None where it has to wait for what is not written in the same way."""
         is_checkpoint = fn.__name__ != "aput_writes"
         self._saver = saver
+        saver.runs.add(self._run)
         if (
             not saver.can_enqueue()
             or self._waiting >= MAY_WAIT
+            or (saver.encodes_in_threads and (self._slow or not is_small(_values(args, is_checkpoint=is_checkpoint))))
             or (is_checkpoint and (args[1] or not _follows(args[0], self._last)))
         ):
             saver.together.flush()
             return None
+        started = perf_counter()
         request = _encoded(saver, self._chain, args, is_checkpoint=is_checkpoint)
+        self._slow = perf_counter() - started > ENCODED_IN_A_THREAD_S
         future = saver.together.enqueue(request, 0 if request.full else getswitchinterval())
         if future is None:
             return None
@@ -214,6 +244,14 @@ def _encoded(
         _previous, _writes, *given = args
         return copy_context().run(saver.next_put, chain, *given)
     return copy_context().run(saver.next_writes, *args)
+
+
+def _values(args: tuple[Any, ...], *, is_checkpoint: bool) -> Sequence[Any]:
+    """What a save to PostgreSQL has to encode."""
+    if not is_checkpoint:
+        return args[1]  # type: ignore[no-any-return]
+    _previous, _writes, _config, checkpoint, _metadata, versions = args
+    return written_values(checkpoint, versions)
 
 
 def _follows(previous: Any, last: Any) -> bool:

@@ -23,6 +23,9 @@ from optiflow.record.schema import RunRecord
 __all__ = ["analyse", "compare_experiments", "compare_runs", "front_of", "medians_of", "samples_of"]
 
 
+_MOST_RUNS = 4
+"""How many further runs of the baseline are looked at for what differs between them."""
+
 _USUAL = ("runtime_s", "tokens", "cpu_s", "peak_rss_mb")
 
 
@@ -37,12 +40,13 @@ def analyse(plan: ExperimentPlan, records: Sequence[RunRecord]) -> ExperimentAna
         The analysis; an arm without any run is INCONCLUSIVE.
     """
     jobs = _by_job(plan, records)
-    samples = samples_of(plan, records, plan.figures)
+    shown = _with_prices(plan.figures, records)
+    samples = samples_of(plan, records, shown)
     verdicts, reasons = _verdicts(plan, jobs)
     return ExperimentAnalysis(
         experiment_id=plan.experiment_id,
         name=plan.name,
-        metrics=tuple(_metric(plan, samples[figure], figure) for figure in plan.figures),
+        metrics=tuple(_metric(plan, samples[figure], figure) for figure in shown),
         verdicts=verdicts,
         reasons=reasons,
         complete=len(jobs) == len(plan.jobs),
@@ -80,7 +84,7 @@ def compare_runs(
         for block, record in enumerate(records)
     ]
     metrics = []
-    for figure in _USUAL:
+    for figure in _with_prices(_USUAL, [*before, *after]):
         samples = [
             Sample(name, block, place, float(value))
             for name, block, place, shown in runs
@@ -102,7 +106,8 @@ def compare_experiments(
     shared = [arm.name for arm in second[0].arms if arm.name in {other.name for other in first[0].arms}]
     if not shared:
         raise ConfigurationError(f"experiments {first[0].name!r} and {second[0].name!r} have no arm in common")
-    compared = [name for name in second[0].figures if name in first[0].figures]
+    shared_figures = [name for name in second[0].figures if name in first[0].figures]
+    compared = _with_prices(shared_figures, [*first[1], *second[1]])
     earlier, later = (samples_of(plan, records, compared) for plan, records in (first, second))
     metrics = []
     for figure, before, after in zip(compared, earlier.values(), later.values(), strict=True):
@@ -139,6 +144,12 @@ def medians_of(samples: Sequence[Sample]) -> Mapping[str, float]:
     for sample in samples:
         values[sample.arm].append(sample.value)
     return {arm: median(measured) for arm, measured in values.items()}
+
+
+def _with_prices(names: Sequence[str], records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Some figures, and beside tokens what they are at their price where a provider's prompt cache had or took some."""
+    cached = any(record.tokens and (record.tokens.cache_read or record.tokens.cache_write) for record in records)
+    return (*names, "tokens_priced") if cached and "tokens" in names and "tokens_priced" not in names else tuple(names)
 
 
 def _by_job(plan: ExperimentPlan, records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
@@ -183,8 +194,9 @@ def _verdicts(plan: ExperimentPlan, jobs: Mapping[tuple[str, int], RunRecord]) -
     for (arm, block), record in jobs.items():
         if arm != plan.baseline and record.status == "ok" and block in baselines:
             baseline, before = baselines[block]
+            again = [other for of_block, (other, _) in baselines.items() if of_block != block][:_MOST_RUNS]
             criteria = CriteriaConfig.model_validate(record.config["criteria"])
-            judged[arm].append(judge(record, baseline, criteria, before=before))
+            judged[arm].append(judge(record, baseline, criteria, before=before, again=again))
     verdicts, reasons = {}, {}
     for name in (arm.name for arm in plan.arms if arm.name != plan.baseline):
         verdicts[name], reason = _verdict(judged[name])

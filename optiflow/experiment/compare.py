@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 
 from optiflow.analysis.outcome import Outcome
-from optiflow.analysis.verdict import judge
+from optiflow.analysis.verdict import judge, state_differences
 from optiflow.config.models import RunConfig
 from optiflow.errors import BaselineFailedError, RunFailedError
 from optiflow.experiment.recorded import recorded_runs
@@ -16,7 +16,10 @@ from optiflow.record.store import RecordStore
 from optiflow.run import Job, KeepsRecords, execute, prepare
 from optiflow.settings import Settings
 
-__all__ = ["Progress", "Say", "run_with_baseline"]
+__all__ = ["Progress", "Say", "other_runs", "run_with_baseline"]
+
+_MOST_RUNS = 5
+"""How many runs of a baseline are looked at for what differs between them."""
 
 Say = Callable[[str], None]
 """Tells the user one line."""
@@ -70,4 +73,23 @@ def run_with_baseline(
                 raise BaselineFailedError(f"the baseline can't be run: {error}") from error
         seen = recorded_runs(store, job.workflow.name, config, job.code_sha256)
         record = run(replace(job, recorded=seen), keep or store)
-        return Outcome(record, baseline, judge(record, baseline, config.criteria))
+        again: list[RunRecord] = []
+        if state_differences([baseline], record).differences:
+            again = other_runs(store, baseline)
+            if not again:
+                say("the answer differs: running the baseline once more, to see where it differs from itself")
+                try:
+                    again = [run(prepare(config.without_toggles(), sweep_id=sweep_id), store)]
+                except RunFailedError as error:
+                    say(f"the baseline can't be run once more: {error}")
+        return Outcome(record, baseline, judge(record, baseline, config.criteria, again=again))
+
+
+def other_runs(store: RecordStore, baseline: RunRecord) -> list[RunRecord]:
+    """Runs that are as good a baseline as one on record: under the same key and with the same toggles, newest first.
+
+    Raises:
+        StoreError: The store can't be read.
+    """
+    found = store.runs_under(baseline.comparison_key, _MOST_RUNS, toggles=baseline.toggles_on)
+    return [each for each in found[::-1] if each.record_id != baseline.record_id]

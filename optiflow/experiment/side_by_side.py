@@ -17,7 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from optiflow.activation import AnyPregel, activated
-from optiflow.analysis.equivalence import Allowance, Difference, Observation, Observer, first_difference
+from optiflow.analysis.equivalence import Allowance, Difference, Observation, Observer, Places, compare
 from optiflow.api import is_strict, own_graph, plan_of, unplanned
 from optiflow.clock import Clock, VirtualClock, use_clock
 from optiflow.errors import RunFailedError
@@ -28,6 +28,9 @@ from optiflow.workflow.graph_workflow import GraphWorkflow, resume_value
 
 __all__ = ["Comparison", "compare_side_by_side"]
 
+_MOST_RUNS = 3
+"""How often the user's own graph is run at the most: one that varies does so in few of its runs at some places."""
+
 _MERGING = frozenset({"parallel"})
 """Toggles that ask equal prompts once that are in flight at the same time, where a workflow says it may be."""
 
@@ -36,21 +39,38 @@ _MERGING = frozenset({"parallel"})
 class Comparison:
     """What came of running both."""
 
-    difference: Difference | None
-    """The first difference that is not a documented one; None: there is none."""
-
     baseline: Observation
     """What the user's own graph did."""
 
     decisions: tuple[Decision, ...]
     """What each toggle did to each node, or why it did not."""
 
-    unstable: bool = False
-    """Whether the user's own graph, run once more, differs from itself at the same place."""
+    differences: tuple[Difference, ...] = ()
+    """Every difference that is not a documented one and that no two runs of the user's own graph have; the gravest
+    first."""
+
+    own: tuple[Difference, ...] = ()
+    """Differences at places where the user's own graph differs from itself."""
+
+    varying: tuple[str, ...] = ()
+    """Every place where runs of the user's own graph were seen to differ."""
+
+    @property
+    def difference(self) -> Difference | None:
+        """The first difference, one that the user's own graph does not have with itself before any other."""
+        return next(iter((*self.differences, *self.own)), None)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether there are differences, but only where the user's own graph differs from itself."""
+        return bool(self.own) and not self.differences
 
 
 def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]], clock: Clock) -> Comparison:
-    """Run a workflow plainly and optimized, each with a memory of its own, and find the first difference.
+    """Run a workflow plainly and optimized, each with a memory of its own, and find every difference.
+
+    As long as there is a difference that the plain graph was not seen to have with itself, it is run again, three
+    times at the most, the first included.
 
     Args:
         workflow: Declared, or a user's graph.
@@ -69,19 +89,25 @@ def compare_side_by_side(workflow: Workflow, toggles: Sequence[Optimization[Any]
             place = f"node {failure.node!r}" if failure.node else "the graph"
             raise RunFailedError(f"{place} failed without any toggle: {failure.type}: {failure.message}")
         seen = _observe(optimized, workflow, clock)
-    allow = Allowance.of(decisions, _concurrent(baseline))
-    expected = baseline
-    if any(toggle.name in _MERGING for toggle in toggles) and _merged(baseline, seen):
+    merging = any(toggle.name in _MERGING for toggle in toggles)
+    baselines = [baseline]
+    found = _compared(baselines, seen, decisions, merging=merging)
+    while found.differences and len(baselines) < _MOST_RUNS:
+        with use_clock(clock):
+            baselines.append(_observe(_own(workflow), workflow, clock))
+        found = _compared(baselines, seen, decisions, merging=merging)
+    return Comparison(baseline, decisions, tuple(found.differences), tuple(found.own), found.varying)
+
+
+def _compared(
+    baselines: Sequence[Observation], seen: Observation, decisions: Sequence[Decision], *, merging: bool
+) -> Places:
+    concurrent = frozenset[str]().union(*map(_concurrent, baselines))
+    if merging and any(_merged(each, seen) for each in baselines):
         # What was asked once for two is streamed once, to the node that asked first.
-        expected = replace(_without_messages(baseline), model_requests=())
+        baselines = [replace(_without_messages(each), model_requests=()) for each in baselines]
         seen = replace(_without_messages(seen), model_requests=())
-    difference = first_difference(expected, seen, allow=allow)
-    if difference is None:
-        return Comparison(None, baseline, decisions)
-    with use_clock(clock):
-        again = _observe(_own(workflow), workflow, clock)
-    alone = first_difference(baseline, again, allow=Allowance(concurrent=allow.concurrent))
-    return Comparison(difference, baseline, decisions, alone is not None and alone.path == difference.path)
+    return compare(baselines, seen, allow=Allowance.of(decisions, concurrent))
 
 
 def _graphs(

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import tiktoken
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -42,6 +42,9 @@ class OfflineChatModel(BaseChatModel):
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    optiflow_never_samples: ClassVar[bool] = True
+    """It answers the same prompt the same way."""
 
     model_name: str = "offline-extractive-1"
     """The name that it gives in the metadata of its answers."""

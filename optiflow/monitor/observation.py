@@ -5,7 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ModelCall", "NodeObservation", "NodeSpan", "provider_seconds", "provider_total_seconds"]
+__all__ = ["CachedTokens", "ModelCall", "NodeObservation", "NodeSpan", "provider_seconds", "provider_total_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTokens:
+    """Those tokens of a prompt that the provider's prompt cache had or took, as the provider reports them."""
+
+    read: int = 0
+    """Tokens that it had."""
+
+    write: int = 0
+    """Tokens that it took, however long they are kept."""
+
+    write_5m: int = 0
+    """Those of them that it keeps for five minutes, where the provider says so."""
+
+    write_1h: int = 0
+    """Those of them that it keeps for an hour, where the provider says so."""
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.read or self.write)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,9 @@ class ModelCall:
 
     error: str | None = None
     """Type and first line of what went wrong, if anything did."""
+
+    cached: CachedTokens = CachedTokens()
+    """Those of the prompt's tokens that the provider's prompt cache had or took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, LLMResult
 
-from optiflow.monitor.observation import ModelCall, NodeSpan
+from optiflow.monitor.observation import CachedTokens, ModelCall, NodeSpan
 
-__all__ = ["NodeListener", "RunObserver", "tokens_of"]
+__all__ = ["NodeListener", "RunObserver", "cached_of", "tokens_of"]
 
 NodeListener = Callable[[Literal["start", "end"], str], None]
 """Told of a node's start and end with its dotted path, on the thread where it happens."""
@@ -33,11 +34,16 @@ class _OpenCall:
     prompt_sha256: str
     started_s: float
 
-    def closed(self, ended_s: float, tokens: tuple[int, int] = (0, 0), error: str | None = None) -> ModelCall:
+    def closed(
+        self,
+        ended_s: float,
+        tokens: tuple[int, int] = (0, 0),
+        error: str | None = None,
+        cached: CachedTokens = CachedTokens(),  # noqa: B008 - frozen
+    ) -> ModelCall:
         node = self.path[-1] if self.path else ""
-        return ModelCall(
-            node, ".".join(self.path), self.model, self.prompt_sha256, self.started_s, ended_s, *tokens, error
-        )
+        asked = (node, ".".join(self.path), self.model, self.prompt_sha256, self.started_s)
+        return ModelCall(*asked, ended_s, *tokens, error, cached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ class RunObserver(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a model call."""
-        self._end_call(run_id, tokens_of(response), None)
+        self._end_call(run_id, tokens_of(response), None, cached_of(response))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a model call, with the error."""
@@ -194,12 +200,18 @@ class RunObserver(BaseCallbackHandler):
         with self._lock:
             self._open_calls[run_id] = call
 
-    def _end_call(self, run_id: UUID, tokens: tuple[int, int], error: str | None) -> None:
+    def _end_call(
+        self,
+        run_id: UUID,
+        tokens: tuple[int, int],
+        error: str | None,
+        cached: CachedTokens = CachedTokens(),  # noqa: B008 - frozen
+    ) -> None:
         ended = self.elapsed()
         with self._lock:
             call = self._open_calls.pop(run_id, None)
             if call is not None:
-                self._calls.append(call.closed(ended, tokens, error))
+                self._calls.append(call.closed(ended, tokens, error, cached))
 
     def _end_node(self, run_id: UUID, error: str | None) -> None:
         ended = self.elapsed()
@@ -237,14 +249,42 @@ def _model_name(serialized: Mapping[str, Any], metadata: Mapping[str, Any], para
 
 def tokens_of(response: LLMResult) -> tuple[int, int]:
     """Tokens of the prompt and of the answer, as the provider reported them; zero where it did not."""
+    if usage := _usage(response):
+        return usage["input_tokens"], usage["output_tokens"]
+    reported = (response.llm_output or {}).get("token_usage") or {}
+    return int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0)
+
+
+def cached_of(response: LLMResult) -> CachedTokens:
+    """Tokens of the prompt that the provider's prompt cache had or took, as it reported them; zero where it did not.
+
+    LangChain puts a service tier before a kind (``flex_cache_read``), and counts a write whose lifetime the provider
+    tells under that lifetime alone.
+    """
+    usage = _usage(response)
+    details: Mapping[str, Any] = {} if usage is None else {**(usage.get("input_token_details") or {})}
+
+    def told(kind: str) -> int:
+        return sum(count or 0 for name, count in details.items() if name == kind or name.endswith(f"_{kind}"))
+
+    if usage is None:
+        reported = (response.llm_output or {}).get("token_usage") or {}
+        return CachedTokens(read=int((reported.get("prompt_tokens_details") or {}).get("cached_tokens") or 0))
+    five_minutes, an_hour = told("ephemeral_5m_input_tokens"), told("ephemeral_1h_input_tokens")
+    # Others give the sum as well as its parts.
+    written = max(told("cache_creation"), five_minutes + an_hour)
+    return CachedTokens(told("cache_read"), written, five_minutes, an_hour)
+
+
+def _usage(response: LLMResult) -> UsageMetadata | None:
+    """What the first answer that tells it says of its tokens."""
     for generations in response.generations:
         for generation in generations:
             if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
                 usage = generation.message.usage_metadata
                 if usage:
-                    return usage["input_tokens"], usage["output_tokens"]
-    reported = (response.llm_output or {}).get("token_usage") or {}
-    return int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0)
+                    return usage
+    return None
 
 
 def _digest(asked: object) -> str:

@@ -1,4 +1,4 @@
-"""Functions of other packages, replaced as long as somebody needs it."""
+"""Functions and objects of other packages, replaced as long as somebody needs it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Hooks", "Wrap"]
 
 _ABSENT = object()
 
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+Wrap = Callable[[Any], Any]
 
 
 class _Place(NamedTuple):
-    """A function that can be replaced: where it is, and what was there when it was last looked at."""
+    """A function or object that can be replaced: where it is, and what was there when it was last looked at."""
 
     module_name: str
     module: ModuleType
@@ -31,13 +31,13 @@ class _Place(NamedTuple):
     name: str
     before: object
     """What the owner itself has there; `_ABSENT` where it inherits the function."""
-    plain: Callable[..., Any]
-    hook: Callable[..., Any]
+    plain: Any
+    hook: Any
     """What takes its place; the function itself where nothing has to."""
 
 
 class Hooks:
-    """Wraps functions while at least one block holds them; afterwards everything is as it was.
+    """Wraps functions, or other objects, while at least one block holds them; afterwards everything is as it was.
 
     Only packages that are loaded already are touched. Every run holds hooks, so that holding them costs a count where
     somebody else does, and an assignment for each function otherwise.
@@ -53,7 +53,7 @@ class Hooks:
         self._holders = 0
         self._installed: list[_Place] = []
         self._known: dict[tuple[str, str], _Place] = {}
-        self._buried: dict[tuple[Any, str], Callable[..., Any]] = {}
+        self._buried: dict[tuple[Any, str], Any] = {}
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -123,11 +123,11 @@ class Hooks:
         *path, name = at[1].split(".")
         for part in path:
             around, owner_name, owner = vars(owner), part, getattr(owner, part, None)
-        plain: Callable[..., Any] | None = getattr(owner, name, None)
+        plain: Any = getattr(owner, name, None)
         if plain is None:
             return None
-        hook: Callable[..., Any] = known.hook if known is not None and known.plain is plain else wrap(plain)
-        if hook is not plain and getattr(hook, "__wrapped__", None) is not plain:
+        hook: Any = known.hook if known is not None and known.plain is plain else wrap(plain)
+        if callable(plain) and hook is not plain and getattr(hook, "__wrapped__", None) is not plain:
             hook = wraps(plain)(hook)
         before = vars(owner).get(name, _ABSENT)
         place = _Place(at[0], module, around, owner_name, owner, vars(owner), name, before, plain, hook)
@@ -150,7 +150,7 @@ class Hooks:
 
 
 def _layers(function: Any) -> Iterator[Any]:
-    """A function and all that it wraps."""
+    """A function or object and all that it wraps."""
     while function is not None:
         yield function
         function = getattr(function, "__wrapped__", None)

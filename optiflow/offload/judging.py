@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from optiflow.offload.glancing import may_block
 from optiflow.offload.stepping import in_thread, stepwise
 from optiflow.optimizations.base import Decision
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.static import is_executor
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
@@ -65,7 +65,7 @@ def _judge(plan: GraphPlan, node: NodePlan, threads: int, offload: bool) -> _Ver
     if type(runnable) is not RunnableCallable:
         return _Verdict(False, f"a {type(runnable).__name__} is not followed")
     function = runnable.afunc
-    if function is None or _is_in_executor(function):
+    if function is None or is_executor(function):
         return _Verdict(True, f"runs on a pool of {threads} threads under ainvoke")
     if not offload:
         return _Verdict(False, "blocking calls of async nodes stay where they are: offload is off")
@@ -87,11 +87,6 @@ def _judge(plan: GraphPlan, node: NodePlan, threads: int, offload: bool) -> _Ver
     if not found.awaits:
         return _Verdict(True, f"never awaits, so all of it runs in a thread: {calls}", in_thread)
     return _Verdict(True, f"stays on the loop, its blocking calls run in threads: {calls}", stepwise)
-
-
-def _is_in_executor(function: Any) -> bool:
-    """Whether this is LangGraph's own way to run a sync function in a thread."""
-    return isinstance(function, functools.partial) and getattr(function.func, "__name__", "") == "run_in_executor"
 
 
 def _changed(node: NodePlan, change: Callable[[Any], Any]) -> NodePlan:

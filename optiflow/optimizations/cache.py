@@ -86,11 +86,12 @@ class Cache(Optimization[CacheOptions]):
     @cached_property
     def _store(self) -> Resilient:
         """The place of everything that is kept, opened on first use."""
-        from optiflow.caching.backends.base import Limits, open_backend
+        from optiflow.caching.backends.base import Limits
         from optiflow.caching.backends.resilient import Resilient
+        from optiflow.caching.backends.sharing import shared_backend
 
         limits = Limits(int(self.options.max_mb * 2**20), self.options.max_age_s)
-        return Resilient(open_backend(self.options.backend, self.options.url, limits))
+        return Resilient(shared_backend(self.options.backend, self.options.url, limits))
 
     @cached_property
     def _nodes(self) -> NodeCache | None:
@@ -139,6 +140,13 @@ class Cache(Optimization[CacheOptions]):
                 yield statistics
             finally:
                 _log.info("tokenizer cache", **statistics())
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Close what the run left open; memory, which is no connection, is kept for the next."""
+        store = self.__dict__.get("_store")
+        if store is not None and not store.in_process:
+            store.backend.close()
 
     def attach(self) -> AbstractContextManager[object]:
         """Count through a cache, without a line in the program's log for each run."""

@@ -34,8 +34,8 @@ class DurabilityOptions(Options):
 
     wal_pages: int = Field(default=32_768, ge=1000)
     """Pages that SQLite's write-ahead log holds before they are copied into the database, which otherwise happens
-    every 1000 pages while the graph waits: at 4 kB a page the file grows to 128 MB. It is copied when the last
-    connection is closed, too. With ``normal`` it also bounds what a power failure may lose."""
+    every 1000 pages while the graph waits: at 4 kB a page the file grows to 128 MB. It is copied when no run is under
+    way, or nothing is saved for a moment, too. With ``normal`` it also bounds what a power failure may lose."""
 
 
 class Durability(Optimization[DurabilityOptions]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -36,11 +37,14 @@ class Parallel(Optimization[ParallelOptions]):
 
         return overlap(plan, toggle=self.name, max_concurrency=self.options.max_concurrency)
 
-    def activate(self) -> AbstractContextManager[Statistics]:
-        """Dispatch batches of prompts concurrently during the run."""
+    @contextmanager
+    def activate(self) -> Iterator[Statistics]:
+        """Dispatch batches of prompts concurrently during the run, and count what came of early work."""
         from optiflow.batching import activate
+        from optiflow.plan.dataflow.tally import tallied
 
-        return activate(self.options.max_concurrency)
+        with activate(self.options.max_concurrency) as batches, tallied() as early:
+            yield lambda: {**batches(), **early.statistics()}
 
     def around(self) -> Around:
         """The same as `attach`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from optiflow.plan.guards.reads import Read
 
 __all__ = ["Effects", "Source"]
 
@@ -40,6 +43,18 @@ class Effects:
 
     varies: bool = False
     """Whether it asks the clock or makes a UUID, so that running it twice gives two outcomes."""
+
+    paces: bool = False
+    """Whether it only lets time pass."""
+
+    observed: bool = False
+    """Whether handlers and listeners of its own, besides the run's, are told of its work."""
+
+    clock: str | None = None
+    """Where it reads a clock, whose order with other nodes shows; None: nowhere."""
+
+    seen: tuple[Read, ...] = ()
+    """What its code reads outside of its state: guarded while it is ahead of its turn."""
 
     settings: frozenset[str] | None = None
     """Entries of the run's configuration, and of its ``configurable``, that it reads; ``context`` is the run's context.

@@ -84,14 +84,14 @@ class NodePlan:
         """What the node reads, writes and touches: declared, else inferred from its code."""
         if self.declared is not None:
             return self.declared
-        from optiflow.plan.inference import infer_effects
+        from optiflow.plan.inference.infer import infer_effects
 
         return infer_effects(self.runnable, self.input_schema, self.visible)
 
     @property
     def may_wait(self) -> bool:
         """Whether the node could wait for anything; quick, and False only where its code surely does not."""
-        from optiflow.plan.inference import may_wait
+        from optiflow.plan.inference.infer import may_wait
 
         return self.declared is not None or may_wait(self.runnable)
 

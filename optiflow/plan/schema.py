@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["fields_of", "hidden_readers"]
+from optiflow.plan.inference.hidden import hidden_code
+from optiflow.plan.inference.operations import computed_attributes, hidden_operations
+
+__all__ = ["computed_fields", "fields_of", "hidden_readers"]
 
 
 def hidden_readers(schema: Any) -> str | None:
-    """Name what makes building an instance of the schema more than storing its fields, or None.
+    """Name what makes building or looking at an instance of the schema more than storing its fields, or None.
 
-    A validator may compute one field from another, so a node that reads the one reads the other as well.
+    A validator may compute one field from another, so a node that reads the one reads the other as well; a factory, or
+    an operator of the schema's own, may do anything. Properties are told of by `computed_fields`: only a node that
+    reads one runs it.
     """
-    if not isinstance(schema, type):
+    if fields_of(schema) is None:
         return None
-    if issubclass(schema, BaseModel):
-        decorators = schema.__pydantic_decorators__
-        for kind in ("validators", "field_validators", "root_validators", "model_validators"):
-            for name in getattr(decorators, kind):
-                return str(name)
-        return _overridden(schema, BaseModel, ("__init__", "__new__", "model_post_init", "__getattribute__"))
-    if dataclasses.is_dataclass(schema):
-        return _overridden(schema, object, ("__post_init__", "__new__", "__getattribute__"))
-    return None
+    return _of(schema, getattr(schema, "__pydantic_complete__", True))[0]
 
 
-def _overridden(schema: type, base: type, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if getattr(schema, name, None) is not getattr(base, name, None)), None)
+def computed_fields(schema: Any) -> frozenset[str]:
+    """Attributes of the state that the schema's own code computes when they are read."""
+    if fields_of(schema) is None:
+        return frozenset()
+    return _of(schema, getattr(schema, "__pydantic_complete__", True))[1]
+
+
+@functools.lru_cache(maxsize=64)
+def _of(schema: Any, _complete: bool) -> tuple[str | None, frozenset[str]]:
+    """Both answers: every node of a graph asks for those of the same few schemas."""
+    computed = computed_attributes(schema)
+    hidden = hidden_code(schema).first
+    if hidden is None:
+        hidden = next((name for name in hidden_operations(schema) if name not in computed), None)
+    return hidden, computed
 
 
 def fields_of(schema: Any) -> frozenset[str] | None:

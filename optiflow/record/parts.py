@@ -71,6 +71,25 @@ class Tokens(Part):
     wasted: int = 0
     """What toggles spent besides, on calls whose answers were thrown away; not part of the total, but of the bill."""
 
+    cache_read: int = 0
+    """Tokens of prompts that the provider's prompt cache had."""
+
+    cache_write: int = 0
+    """Tokens of prompts that the provider's prompt cache took."""
+
+    cache_write_5m: int = 0
+    """Those of them that it keeps for five minutes, where the provider says so."""
+
+    cache_write_1h: int = 0
+    """Those of them that it keeps for an hour, where the provider says so."""
+
+    priced: float | None = None
+    """The total, with each cached token weighted by its price over that of the model's uncached one; where a model's
+    price is not known its tokens count in full. None in records of older versions."""
+
+    unpriced: tuple[str, ...] = ()
+    """Models whose prices are not known, sorted."""
+
 
 class Memory(Part):
     """Memory at its peak, in MB of 10^6 bytes."""

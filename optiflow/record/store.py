@@ -108,10 +108,12 @@ class RecordStore:
         """The newest run under this key that went well with no toggle on."""
         return self.latest(comparison_key, toggles=())
 
-    def baselines_under(self, comparison_key: str, count: int) -> list[RunRecord]:
-        """The newest runs under this key that went well with no toggle on, oldest first."""
+    def runs_under(self, comparison_key: str, count: int, *, toggles: tuple[str, ...] = ()) -> list[RunRecord]:
+        """The newest runs under this key that went well with exactly these toggles on, oldest first."""
         query = sa.select(_RUNS).where(
-            _RUNS.c.comparison_key == comparison_key, _RUNS.c.status == "ok", _RUNS.c.toggles == ""
+            _RUNS.c.comparison_key == comparison_key,
+            _RUNS.c.status == "ok",
+            _RUNS.c.toggles == ",".join(sorted(toggles)),
         )
         return self._fetch(query.order_by(*_NEWEST_FIRST).limit(count))[::-1]
 

@@ -23,12 +23,23 @@ _ARM = (
     "tokens",
     "prompt_tokens",
     "completion_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "tokens_priced",
+    "tokens_wasted",
+    "cost_usd",
+    "unpriced_models",
     "model_calls",
     "grade",
     "peak_rss_mb",
     "peak_traced_mb",
 )
 """The figures shown of each of the two runs."""
+
+_MOST = 1000
+"""Most differences, and most places, that are listed."""
 
 
 def as_text(outcome: Outcome) -> str:
@@ -67,6 +78,10 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
         "critical_path_s": outcome.figures.get("critical_path_s"),
         "outputs_equal": verdict.outputs_equal,
         "difference": verdict.difference,
+        "differences": list(verdict.differences[:_MOST]),
+        "differences_left_out": max(0, len(verdict.differences) - _MOST),
+        "varying": list(verdict.varying[:_MOST]),
+        "varying_left_out": max(0, len(verdict.varying) - _MOST),
         "criteria": [
             {
                 "name": result.name,

@@ -8,6 +8,7 @@ from typing import Any
 from optiflow.analysis.outcome import Outcome
 from optiflow.errors import RunFailedError
 from optiflow.extras import require
+from optiflow.report.wording import difference_lines
 
 __all__ = ["as_junit"]
 
@@ -43,7 +44,7 @@ def _judged(junit: Any, outcome: Outcome) -> Iterator[Any]:
     verdict = outcome.verdict
     answer = junit.TestCase("answer equals the baseline's", classname=outcome.record.workflow)
     if verdict.outputs_equal is False:
-        answer.result = [junit.Failure(verdict.difference or "differs")]
+        answer.result = [junit.Failure("\n".join(difference_lines(verdict)))]
     elif verdict.outputs_equal is None:
         answer.result = [junit.Skipped("the run is its own baseline")]
     yield answer

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import CriterionResult
+from optiflow.report.wording import cached_tokens, difference_lines, price_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,11 @@ _ROWS = {
     "tokens": "tokens",
     "prompt_tokens": "  prompt",
     "completion_tokens": "  completion",
+    "cache_read_tokens": "  of the prompt read from the provider's cache",
+    "cache_write_tokens": "  of the prompt written to it",
+    "cache_write_5m_tokens": "    for five minutes",
+    "cache_write_1h_tokens": "    for an hour",
+    "tokens_priced": "  cached ones at their price",
     "tokens_wasted": "  and wasted besides",
     "cost_usd": "cost, US dollars",
     "model_calls": "model calls",
@@ -40,6 +46,8 @@ _ROWS = {
     "peak_rss_mb": "peak RSS MB",
     "peak_traced_mb": "peak traced MB",
 }
+_IF_CACHED = frozenset(name for name in _ROWS if name.startswith("cache_"))
+"""Rows that are left out where no run has any."""
 _MARK = {True: ("✅", "green"), False: ("❌", "red"), None: ("–", "dim")}
 
 
@@ -80,7 +88,9 @@ def outcome_view(outcome: Outcome) -> RenderableType:
 def sweep_view(outcomes: Sequence[Outcome], failures: Sequence[tuple[str, str]]) -> RenderableType:
     """One line a run of a sweep, and one for each that failed."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("toggles", "runtime s", "speedup", "tokens", "calls", "grade", "equal", "verdict"):
+    priced = any(cached_tokens(outcome.figures) for outcome in outcomes)
+    tokens = ("tokens", "at their price") if priced else ("tokens",)
+    for heading in ("toggles", "runtime s", "speedup", *tokens, "calls", "grade", "equal", "verdict"):
         table.add_column(heading, justify="left" if heading in {"toggles", "verdict"} else "right")
     for outcome in outcomes:
         shown = outcome.figures
@@ -89,12 +99,15 @@ def sweep_view(outcomes: Sequence[Outcome], failures: Sequence[tuple[str, str]])
             figure_text(shown["runtime_s"]),
             f"{shown.get('speedup', 1.0):.2f}×",
             figure_text(shown["tokens"]),
+            *([figure_text(shown.get("tokens_priced"))] if priced else []),
             figure_text(shown["model_calls"]),
             figure_text(shown.get("grade")),
             _mark(outcome.verdict.outputs_equal),
             Text(outcome.verdict.outcome, style=_STYLE[outcome.verdict.outcome]),
         )
     parts: list[RenderableType] = [table]
+    notes = dict.fromkeys(note for outcome in outcomes if (note := price_note(outcome.figures)))
+    parts += [Text(note, style="dim") for note in notes]
     parts += [Text(f"{what}: {error}", style="red") for what, error in failures]
     return Group(*parts)
 
@@ -149,7 +162,9 @@ def _figures(outcome: Outcome) -> Table:
         table.add_column("change", justify="right")
     before, after = outcome.baseline_figures, outcome.figures
     for name, label in _ROWS.items():
-        if name not in after:
+        if name not in after or (name in _IF_CACHED and not (after[name] or before.get(name))):
+            continue
+        if name == "tokens_priced" and not (cached_tokens(after) or cached_tokens(before)):
             continue
         if outcome.is_baseline:
             table.add_row(label, figure_text(after[name]))
@@ -203,9 +218,10 @@ def _conclusion(outcome: Outcome) -> Text:
         saved = outcome.figures.get("tokens_saved", 0)
         if saved:
             text.append(f"{figure_text(saved)} tokens saved; ")
-        text.append(
-            "answer equals the baseline's\n" if verdict.outputs_equal else f"answer differs: {verdict.difference}\n"
-        )
+        lines = difference_lines(verdict)
+        text.append("answer differs: " + "\n  ".join(lines) + "\n" if lines else "answer equals the baseline's\n")
+    if note := price_note(outcome.figures):
+        text.append(f"{note}\n", style="dim")
     text.append(verdict.outcome, style=_STYLE[verdict.outcome])
     text.append(f"  record {outcome.record.record_id}")
     if not outcome.is_baseline:

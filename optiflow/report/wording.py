@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optiflow.analysis.experiment.power import MOST_BLOCKS, Outlook
 from optiflow.analysis.experiment.results import ArmResult, Effect, ExperimentAnalysis, ShapleyShare
+from optiflow.analysis.figures import Figure
+from optiflow.analysis.verdict import Verdict
 from optiflow.experiment.plan import ExperimentPlan
 
 __all__ = [
+    "cached_tokens",
     "call_text",
+    "difference_lines",
     "effect_text",
     "notes_of",
     "outlook_text",
     "plan_notes",
+    "price_note",
     "ratio_text",
     "share_text",
     "size_text",
 ]
+
+
+_DIFFERENCES = 10
+"""Most differences, and most places, told in a report for people."""
+
+
+def difference_lines(verdict: Verdict) -> list[str]:
+    """How an answer differs, a line each: as runs of the baseline never did, then where these differ themselves."""
+    if verdict.difference is None:
+        return []
+    differences = verdict.differences or (verdict.difference,)
+    lines = list(differences[:_DIFFERENCES])
+    if more := len(differences) - len(lines):
+        lines.append(f"and {more} more differences")
+    if verdict.varying:
+        shown = ", ".join(verdict.varying[:_DIFFERENCES])
+        more = len(verdict.varying) - _DIFFERENCES
+        lines.append(f"runs of the baseline differ from each other at {shown}{f' and {more} more' if more > 0 else ''}")
+    return lines
+
+
+def cached_tokens(figures: Mapping[str, Figure]) -> int:
+    """Tokens of a run that the provider's prompt cache had or took."""
+    return int(figures.get("cache_read_tokens", 0)) + int(figures.get("cache_write_tokens", 0))
+
+
+def price_note(figures: Mapping[str, Figure]) -> str:
+    """Which prices are not known, and what follows; empty where all are."""
+    models = figures.get("unpriced_models")
+    if not models:
+        return ""
+    cached = ", and their cached tokens count in full" if cached_tokens(figures) else ""
+    return f"prices are not known of {models}: there is no cost{cached}"
 
 
 def size_text(plan: ExperimentPlan) -> str:

@@ -160,3 +160,35 @@ def test_wasted_tokens_stand_beside_the_total(finished_record: Make) -> None:
     named = figures(finished_record(tokens=Tokens(prompt=80, completion=20, total=100, wasted=7)), figures(baseline))
     assert (named["tokens"], named["tokens_wasted"], named["tokens_saved"]) == (100, 7, 0)
     assert "tokens_wasted" not in figures(baseline)
+
+
+class TestPricedTokens:
+    CACHED = Tokens(prompt=80, completion=20, total=100, cache_read=80, priced=28.0)
+    FRESH = Tokens(prompt=80, completion=20, total=100, priced=100.0)
+
+    @pytest.mark.parametrize(
+        ("run", "baseline", "ratio"),
+        [
+            # As many tokens as before, but what was read from the provider's cache is paid in full now.
+            (FRESH, CACHED, 100 / 28),
+            (CACHED, FRESH, 0.28),
+            (CACHED, CACHED, 1.0),
+            # One record is of an older version, or the price of a model was not known in one of them alone.
+            (FRESH, Tokens(prompt=80, completion=20, total=100), 1.0),
+            (CACHED.model_copy(update={"priced": 100.0, "unpriced": ("m",)}), CACHED, 1.0),
+            # Known in neither: of this model all count in full, and of the others as they are priced.
+            (FRESH.model_copy(update={"unpriced": ("m",)}), CACHED.model_copy(update={"unpriced": ("m",)}), 100 / 28),
+        ],
+    )
+    def test_tokens_over_baseline(self, finished_record: Make, run: Tokens, baseline: Tokens, ratio: float) -> None:
+        """Priced where both are, and as many tokens as there are otherwise."""
+        before = figures(finished_record(tokens=baseline))
+        assert figures(finished_record(tokens=run), before)["tokens_ratio"] == pytest.approx(ratio)
+
+    def test_they_are_figures_of_their_own(self, finished_record: Make) -> None:
+        """By kind; models without a price are named."""
+        written = {"cache_write": 8, "cache_write_5m": 6, "cache_write_1h": 2, "unpriced": ("a", "b")}
+        named = figures(finished_record(tokens=self.CACHED.model_copy(update=written)))
+        shown = ("cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+        assert [named[name] for name in shown] == [80, 8, 6, 2]
+        assert (named["tokens_priced"], named["unpriced_models"]) == (28.0, "a, b")

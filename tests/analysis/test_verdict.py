@@ -9,7 +9,7 @@ import pytest
 
 from optiflow.analysis.verdict import CriterionResult, judge
 from optiflow.config.criteria import CriteriaConfig, Criterion, Reference
-from optiflow.record.schema import Output, RunRecord
+from optiflow.record.schema import Output, RunRecord, Tokens
 
 Make = Callable[..., RunRecord]
 
@@ -44,6 +44,32 @@ def test_a_different_answer_is_a_regression_whatever_the_criteria(finished_recor
     assert verdict.difference.startswith("$.brief: ")
 
 
+def _answered(make: Make, **state: Any) -> RunRecord:
+    return make(output=Output(state=state, sha256="0" * 64))
+
+
+def test_what_the_baseline_does_not_have_with_itself_is_told_first(finished_record: Make) -> None:
+    """A time stamp differs between any two runs; beside it the answer is wrong. The order of keys says nothing."""
+    first, second = (_answered(finished_record, at=number, brief="right", list=["a", number]) for number in (1, 2))
+    wrong = _answered(finished_record, list=["b", 3], brief="wrong", at=3)
+    verdict = judge(wrong, first, CriteriaConfig(), again=[second])
+    assert verdict.differences == ("$.brief: 'right' != 'wrong'", "$.list[0]: 'a' != 'b'")
+    assert verdict.difference == verdict.differences[0]
+    assert verdict.varying == ("$.at", "$.list[1]")
+    alone = judge(wrong, first, CriteriaConfig())
+    assert (alone.difference, len(alone.differences), alone.varying) == ("$.at: 1 != 3", 4, ())
+
+
+def test_where_only_the_baseline_s_own_places_differ_the_exit_code_stays(finished_record: Make) -> None:
+    """Nothing is proved either way: it is a difference, which is said to be the baseline's own."""
+    first, second, third = (_answered(finished_record, at=number) for number in (1, 2, 3))
+    verdict = judge(third, first, CriteriaConfig(), again=[second])
+    assert (verdict.exit_code, verdict.outputs_equal, verdict.differences) == (3, False, ())
+    assert (verdict.difference, verdict.varying) == ("$.at: 1 != 3", ("$.at",))
+    missing = judge(_answered(finished_record), first, CriteriaConfig(), again=[second])
+    assert missing.differences == ("$.at: 1 != (nothing)",)
+
+
 def test_an_answer_that_is_not_there_differs(finished_record: Make) -> None:
     """A run without an output is not equal to one with."""
     assert judge(finished_record(output=None), finished_record(), CriteriaConfig()).outputs_equal is False
@@ -53,6 +79,20 @@ def test_a_failed_criterion_is_a_regression(finished_record: Make) -> None:
     """One bound that does not hold is enough."""
     verdict = judge(finished_record(), finished_record(), _criteria({"figure": "runtime_s", "at_most": 9}))
     assert (verdict.outcome, verdict.exit_code) == ("REGRESSED", 3)
+
+
+def test_tokens_over_baseline_are_judged_at_their_price(finished_record: Make) -> None:
+    """As many as before, but read from the provider's cache no more: it fails, and says what was judged."""
+    bound: dict[str, Any] = {"figure": "tokens_ratio", "at_most": 1.0}
+    cached = finished_record(tokens=Tokens(prompt=80, completion=20, total=100, cache_read=80, priced=28.0))
+    fresh = finished_record(tokens=Tokens(prompt=80, completion=20, total=100, priced=100.0))
+    older = finished_record(tokens=Tokens(prompt=80, completion=20, total=100))
+    result = _one(fresh, cached, **bound)
+    assert (result.passed, result.note) == (False, "cached tokens at their price")
+    assert _one(cached, fresh, **bound).passed is True
+    result = _one(cached, older, **bound)
+    assert (result.value, result.passed, result.note) == (1.0, True, "cached tokens in full")
+    assert _one(fresh, fresh, **bound).note == ""
 
 
 def test_a_run_that_did_not_finish_is_inconclusive(finished_record: Make) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,45 @@ def test_checkpoints(tmp_path: Path) -> None:
         assert f"short messages, {saver}, plain over exit" in names
     assert all(name in printed for name in names)
     assert result["steps"] == 3
+
+
+def test_soak(tmp_path: Path) -> None:
+    """Some runs of each way to go wrong, under a toggle that leaves nothing behind."""
+    result, printed = _run(tmp_path, "soak.py", "--runs", "100", "--opt", "durability")
+    names = _names(result)
+    assert {"dropped: runs", "in_a_cycle: runs", "acancelled: runs"} <= set(names)
+    assert sum(figure["value"] for figure in result["figures"] if figure["name"].startswith("process")) == 1
+    assert result["problems"] == []
+    assert all(name in printed for name in names)
+
+
+def test_soak_tells_what_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads, files, what was replaced, and what failed in a finalizer or a thread."""
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    soak = import_module("soak")
+    before, opened, replaced = soak.threads(), soak.files(), soak.attributes()
+    assert soak.left(before, opened, replaced) == []
+    may_end = threading.Event()
+    thread = threading.Thread(target=may_end.wait, name="lost-1")
+    thread.start()
+    with (Path(__file__)).open():
+        monkeypatch.setattr("builtins.print", lambda *_: None)
+        found = soak.left(before, opened, replaced)
+    may_end.set()
+    thread.join()
+    assert found == ["thread left: lost (1)", "file descriptors left: 1", "builtins.print stays replaced"]
+
+    class Fails:
+        def __del__(self) -> None:
+            raise KeyError
+
+    problems: list[str] = []
+    with soak.unheard(problems):
+        Fails()
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+    assert [problem.rpartition(": ")[2] for problem in problems] == ["KeyError", "ZeroDivisionError"]
 
 
 @pytest.mark.slow
@@ -163,6 +204,17 @@ def test_framework(tmp_path: Path) -> None:
     names = _names(result)
     assert "geometric mean of CPU time, safe + dispatch" in names
     assert all(name in printed for name in names)
+
+
+def test_hiding_places(tmp_path: Path) -> None:
+    """A few graphs and controls in other processes; whether one is wrong is for the benchmark itself to say."""
+    options = ("--graphs", "6", "--controls", "3", "--seed", "7", "--processes", "1")
+    result, printed = _run(tmp_path, "hiding_places.py", *options)
+    names = _names(result)
+    assert {"safe: wrong of 6", "all: wrong of 6", "parallel: wrong of 6"} <= set(names)
+    assert any(name.startswith("without hiding places") for name in names)
+    assert all(name in printed for name in names)
+    assert sum(counts["graphs"] for counts in result["places"].values()) == 6
 
 
 @pytest.mark.slow

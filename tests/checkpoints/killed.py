@@ -29,6 +29,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 import optiflow
+from optiflow.checkpoints.sqlite_log import Log
 from optiflow.checkpoints.sqlite_savers import OptimizedAsyncSqliteSaver, OptimizedSqliteSaver
 
 STEPS = 2
@@ -81,8 +82,6 @@ def killer(at: int) -> Callable[[str], None]:
 
 def at_size(size: int) -> None:
     """Have the process killed by the first write that makes a file larger, once that is as large."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
@@ -109,7 +108,21 @@ def note_commits(kind: type, returned: Note) -> None:
     kind._write = anoted if asyncio.iscoroutinefunction(write) else noted  # type: ignore[attr-defined]
 
 
+def kill_copying(size: int) -> None:
+    """Have the process killed in the midst of copying the log, when the run is at its end."""
+    settled = Log.settled
+
+    def limited(self: Log, connection: sqlite3.Connection) -> None:
+        at_size(size)
+        settled(self, connection)
+
+    Log.settled = limited  # type: ignore[method-assign]
+
+
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
+
+OTHER: Any = {"configurable": {"thread_id": "before"}}
+"""A run whose log is copied before."""
 
 
 def run_sync(file: Path, at: int, durability: Any, phase: str) -> None:
@@ -123,10 +136,10 @@ def run_sync(file: Path, at: int, durability: Any, phase: str) -> None:
         connection.set_trace_callback(killer(at))
     elif phase == "commit":
         at_size(SMALLEST + at * BYTES)
+    elif phase == "copy":
+        compiled.invoke({"messages": []}, OTHER)
+        kill_copying(at * BYTES)
     compiled.invoke({"messages": []}, CONFIG, durability=durability)
-    if phase == "copy":
-        at_size(at * BYTES)
-        connection.close()
 
 
 async def run_async(file: Path, at: int, durability: Any, phase: str) -> None:
@@ -140,9 +153,10 @@ async def run_async(file: Path, at: int, durability: Any, phase: str) -> None:
             await connection.set_trace_callback(killer(at))
         elif phase == "commit":
             at_size(SMALLEST + at * BYTES)
+        elif phase == "copy":
+            await compiled.ainvoke({"messages": []}, OTHER)
+            kill_copying(at * BYTES)
         await compiled.ainvoke({"messages": []}, CONFIG, durability=durability)
-        if phase == "copy":
-            at_size(at * BYTES)
 
 
 def main(folder: Path, kind: str, durability: str, phase: str) -> None:
@@ -152,6 +166,8 @@ def main(folder: Path, kind: str, durability: str, phase: str) -> None:
         optiflow.compile(graph(Note(folder / "first")), "durability", checkpointer=SqliteSaver(connection)).invoke(
             {"messages": []}, CONFIG
         )
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     at = 0
     while True:
         at += 1

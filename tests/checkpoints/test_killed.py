@@ -31,7 +31,7 @@ def told(file: Path) -> list[int]:
         ("sync", "async", "commit", 15),
         ("async", "sync", "commit", 15),
         ("sync", "sync", "copy", 10),
-        ("async", "async", "copy", 10),
+        ("async", "async", "copy", 7),
     ],
 )
 def test_a_kill_at_any_moment_leaves_a_whole_history(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from optiflow.checkpoints.together import AsyncTogether, Outcome, Together
+from optiflow.checkpoints.together import AsyncTogether, Outcome, Together, _Waiting
 
 
 class Writer:
@@ -38,7 +38,7 @@ def submitted(writer: Writer, *requests: str) -> list[BaseException | None]:
         first = pool.submit(together.submit, "first")
         assert writer.begun.wait(10)
         others = [pool.submit(together.submit, request) for request in requests]
-        while len(together._waiting) < len(requests):
+        while len(together._waiting) <= len(requests):
             threading.Event().wait(0.001)
         writer.go_on.set()
         assert first.result() is None
@@ -137,25 +137,87 @@ def test_tasks_hear_of_a_writer_that_breaks() -> None:
     asyncio.run(run())
 
 
-def test_a_loop_that_ends_leaves_nobody_waiting() -> None:
-    """Where the write itself is cancelled, so are the callers; another loop can go on."""
-    writers: list[AsyncWriter] = []
+def test_a_write_that_is_broken_off_is_nobodys_failure() -> None:
+    """Where the write itself is cancelled, those who wait for it are written by the next one."""
 
-    async def broken_off() -> AsyncTogether[str]:
-        writers.append(AsyncWriter())
-        together: AsyncTogether[str] = AsyncTogether(writers[0].awrite, asyncio.Lock())
+    async def run() -> list[list[str]]:
+        writer = AsyncWriter()
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
         caller = asyncio.create_task(together.submit("first"))
-        while not writers[0].groups:
+        while not writer.groups:
             await asyncio.sleep(0)
+        behind = together.enqueue("behind", 0.001)
         assert together._task is not None
         together._task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-        return together
+        await caller
+        assert behind is not None
+        await behind
+        return writer.groups
 
-    together = asyncio.run(broken_off())
-    asyncio.run(together.submit("second"))
-    assert writers[0].groups == [["first"], ["second"]]
+    assert asyncio.run(run()) == [["first"], ["first", "behind"]]
+
+
+def test_ctrl_c_stays_with_the_caller_that_it_hit() -> None:
+    """Whoever waits behind it writes for itself; of the caller's own request nothing is left."""
+    groups: list[list[str]] = []
+
+    def write(requests: Sequence[str]) -> Sequence[Outcome]:
+        groups.append(list(requests))
+        if "main" in requests:
+            raise KeyboardInterrupt
+        return [None] * len(requests)
+
+    lock = threading.Lock()
+    together: Together[str] = Together(write, lock)
+    together._waiting.append(_Waiting("other"))
+    with pytest.raises(KeyboardInterrupt):
+        together.submit("main")
+    assert not lock.locked()
+    together.submit("next")
+    assert groups == [["other", "main"], ["other", "next"]]
+    assert together._waiting == []
+
+
+def test_what_is_done_is_not_written_again() -> None:
+    """Where a signal came between two steps, and it is still there."""
+    groups: list[list[str]] = []
+
+    def write(requests: Sequence[str]) -> Sequence[Outcome]:
+        groups.append(list(requests))
+        return [None] * len(requests)
+
+    together: Together[str] = Together(write, threading.Lock())
+    done = _Waiting("done")
+    done.done = True
+    together._waiting.append(done)
+    together.submit("next")
+    assert groups == [["next"]]
+
+
+def test_a_thread_whose_write_fails_for_ctrl_c_leaves_the_others_theirs() -> None:
+    """Two threads wait for a third that is hit while it writes for all of them."""
+    writer = Writer()
+    hit = threading.Event()
+
+    def write(requests: Sequence[str]) -> Sequence[Outcome]:
+        outcomes = writer.write(requests)
+        if len(requests) > 1 and not hit.is_set():
+            hit.set()
+            raise KeyboardInterrupt
+        return outcomes
+
+    together: Together[str] = Together(write, threading.Lock())
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(together.submit, "first")
+        assert writer.begun.wait(10)
+        others = [pool.submit(together.submit, request) for request in ("a", "b", "c")]
+        while len(together._waiting) < 4:
+            threading.Event().wait(0.001)
+        writer.go_on.set()
+        assert first.result(10) is None
+        failures = [future.exception(10) for future in others]
+    assert [type(failure) for failure in failures].count(KeyboardInterrupt) == 1
+    assert failures.count(None) == 2
 
 
 def test_a_request_of_another_loop_is_written_by_itself() -> None:

@@ -43,7 +43,12 @@ def build(node):
     builder.add_edge("node", END)
     return builder
 
-same, different, interrupted, broken = map(build, (steady, drifting, asking, failing))
+def inventing(state):
+    calls.append(1)
+    under_toggles = len(calls) == 2
+    return {"text": f"call {len(calls)}", "log": [f"{n}" for n in range(30 if under_toggles else 0)]}
+
+same, different, interrupted, broken, wrong = map(build, (steady, drifting, asking, failing, inventing))
 """
 
 
@@ -77,6 +82,25 @@ def test_different(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.endswith("\nwithout any toggle, two runs of the graph differ there too\n")
     assert told.startswith("different under async, cache, parallel: DIFFERENT\n")
     assert "'call 1' became 'call 2'" in told or '"call 1" became "call 2"' in told
+
+
+def test_every_difference_that_plain_runs_do_not_have(capsys: pytest.CaptureFixture[str]) -> None:
+    """A number that every run counts up comes first and is not counted; the list is cut, and says by how much."""
+    assert check.main(given("wrong")) == 3
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "wrong under async, cache, parallel: DIFFERENT"
+    assert lines[0] == 'turn 1 output.log[0]: (nothing) became "0"'
+    assert lines[19] == 'turn 1 output.log[19]: (nothing) became "19"'
+    assert lines[20].startswith("and ")
+    assert lines[20].endswith(" more")
+    assert lines[21].startswith("not counted, as runs of the graph without any toggle differ there")
+    assert lines[22] == "turn 1 output.text"
+    assert check.main(given("wrong", "--json")) == 3
+    told = json.loads(capsys.readouterr().out)
+    # By now the graph has been called more often than twice, so that only the counter differs.
+    assert (told["unstable"], told["differences"], told["differences_left_out"]) == (True, [], 0)
+    assert "turn 1 output.text" in told["varying"]
+    assert told["difference"]["path"] == "turn 1 output.text"
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,11 @@ class _Provider(ThreadingHTTPServer):
 
 
 def _says(text: str | None) -> Answer:
-    body = {
+    return lambda handler, _: handler.reply(200, _body(text))
+
+
+def _body(text: str | None) -> dict[str, Any]:
+    return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 0,
@@ -66,7 +70,6 @@ def _says(text: str | None) -> Answer:
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107},
     }
-    return lambda handler, _: handler.reply(200, body)
 
 
 def _fails(status: int, message: str = "told to fail") -> Answer:
@@ -100,6 +103,39 @@ def test_a_provider_that_answers(optiflow: Any, tiny: list[str], provider: _Prov
     assert record.output is not None
     assert record.output.text == "A note."
     assert "sk-test" not in record.model_dump_json()
+
+
+def test_a_provider_that_caches_prompts(
+    optiflow: Any, tiny: list[str], provider: _Provider, store: RecordStore
+) -> None:
+    """What it had is on record, costs less, and is shown; a run that it has nothing for uses more at their price."""
+    pytest.importorskip("genai_prices", reason="needs the extra 'providers'")
+    had = 80
+
+    def answer(handler: _Handler, _: int) -> None:
+        usage = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
+        usage["prompt_tokens_details"] = {"cached_tokens": had}
+        handler.reply(200, {**_body("A note."), "usage": usage})
+
+    provider.answer = answer
+    code, out, _ = optiflow(*tiny, *provider.arguments)
+    (baseline,) = store.newest(9)
+    assert code == 0
+    assert "read from the provider's cache" in out
+    assert baseline.tokens is not None
+    assert baseline.tokens.cache_read == 160
+    # gpt-4o-mini reads its cache at half the price.
+    assert baseline.tokens.priced == pytest.approx(214 - 80)
+    had = 0
+    code, out, _ = optiflow(*tiny, *provider.arguments, "+opt=cache", "criteria=relative", "report=json")
+    (judged,) = (each for each in json.loads(out)["criteria"] if each["name"] == "tokens over baseline")
+    assert code == 3
+    assert (judged["passed"], judged["note"]) == (False, "cached tokens at their price")
+    assert judged["value"] == pytest.approx(214 / 134)
+    run = store.newest(1)[0]
+    assert run.cost_usd is not None
+    assert baseline.cost_usd is not None
+    assert run.cost_usd > baseline.cost_usd
 
 
 @pytest.mark.parametrize(

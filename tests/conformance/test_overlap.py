@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -261,9 +262,10 @@ def test_an_abandoned_asynchronous_stream_leaves_nothing_behind() -> None:
         assert not clock.run(abandon())
 
 
-def test_an_abandoned_synchronous_stream_leaves_nothing_behind() -> None:
-    """The run waits for the threads that it started."""
-    ended: list[str] = []
+def test_nobody_waits_for_the_early_work_of_an_abandoned_stream() -> None:
+    """Closing the stream returns while a node that was started early still works, and its outcome is dropped."""
+    goes_on = threading.Event()
+    working = threading.Event()
 
     @effects(reads=["text"], writes=["a"])
     def first(state: State) -> State:
@@ -271,21 +273,25 @@ def test_an_abandoned_synchronous_stream_leaves_nothing_behind() -> None:
 
     @effects(reads=["text"], writes=["b"])
     def second(state: State) -> State:
-        time.sleep(0.01)
+        assert working.wait(10)
         return {"b": "b"}
 
     @effects(reads=["text"], writes=["c"])
     def third(state: State) -> State:
-        time.sleep(0.02)
-        ended.append("third")
+        working.set()
+        assert goes_on.wait(10)
         return {"c": "c"}
 
     stream = build("all", chain(first, second, third), {}).stream({"text": "x"}, stream_mode="updates")
     assert next(stream) == {"node_0": {"a": "a"}}
+    assert next(stream) == {"node_1": {"b": "b"}}
+    (thread,) = [thread for thread in threading.enumerate() if thread.name.startswith("optiflow:")]
     stream.close()  # type: ignore[attr-defined]
-    begun = len(ended)
-    time.sleep(0.03)
-    assert len(ended) == begun
+    assert thread.is_alive()
+    assert thread.daemon
+    goes_on.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def liar(read: Callable[[State], Any], kept: list[str]) -> Callable[[State], State]:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import sqlite3
 import threading
 from typing import Any, TypedDict
 
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
+from langgraph.pregel._executor import BackgroundExecutor
 
 from optiflow import api
+from optiflow.checkpoints.busy import busy
+from optiflow.checkpoints.sqlite import Journal
+from optiflow.checkpoints.sqlite_savers import OptimizedSqliteSaver
 from optiflow.dispatch import executors
 from optiflow.dispatch.executors import AsyncExecutor, Executor
 
@@ -148,3 +155,116 @@ def test_a_save_that_waits_is_given_a_task() -> None:
         return saved
 
     assert asyncio.run(run()) == ["late"]
+
+
+def saving_executor() -> tuple[Executor, OptimizedSqliteSaver]:
+    """An executor that has had a saver's writes queued."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    saver = OptimizedSqliteSaver(SqliteSaver(connection), Journal(normal=True, pages=4000))
+    executor = Executor({})
+    config: Any = {"configurable": {"thread_id": "1", "checkpoint_ns": "", "checkpoint_id": "1"}}
+    executor.submit(saver.put_writes, config, [("c", 1)], "task", "")
+    return executor, saver
+
+
+def test_a_run_that_its_own_writer_closes_is_left_behind() -> None:
+    """Nothing is waited for: what it saved is written later, and its pool ends when its tasks have."""
+    executor, saver = saving_executor()
+    may_end = threading.Event()
+    begun = threading.Event()
+
+    def node() -> bool:
+        begun.set()
+        return may_end.wait(10)
+
+    running = executor.submit(node)
+    begun.wait(10)
+    blocking = [executor.submit(may_end.wait, 10) for _ in range(64)]
+    waiting = executor.submit(int, __cancel_on_exit__=True)
+    with busy:
+        assert executor.__exit__(GeneratorExit, GeneratorExit(), None) is None
+    assert not running.done()
+    assert waiting.cancelled()
+    saver.settle()
+    assert saver.conn.execute("SELECT count(*) FROM writes").fetchone() == (1,)
+    may_end.set()
+    for each in threading.enumerate():
+        if each.name == "abandoned run":
+            each.join(10)
+            assert not each.is_alive()
+    assert all(each.result() for each in (running, *blocking))
+    pool: Any = executor._pool
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.submit(int)
+    saver.conn.close()
+
+
+def test_a_run_without_a_pool_leaves_nothing_to_wait_for() -> None:
+    """One that has saved nothing, too."""
+    executor, saver = saving_executor()
+    with busy:
+        assert executor.__exit__(GeneratorExit, GeneratorExit(), None) is None
+        assert Executor({}).__exit__(GeneratorExit, GeneratorExit(), None) is None
+    assert "abandoned run" not in [each.name for each in threading.enumerate()]
+    saver.settle()
+    assert saver.conn.execute("SELECT count(*) FROM writes").fetchone() == (1,)
+    saver.conn.close()
+
+
+def test_ctrl_c_while_a_run_ends_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is written by the thread that writes."""
+
+    def interrupted(self: Any, *exception: Any) -> None:
+        raise KeyboardInterrupt
+
+    executor, saver = saving_executor()
+    (save,) = executor.tasks
+    with monkeypatch.context() as patched:
+        patched.setattr(BackgroundExecutor, "__exit__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            executor.__exit__(None, None, None)
+    assert save.result(10) is None
+    saver.conn.close()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_large_state_is_encoded_off_the_event_loop(large: bool, postgres_url: str) -> None:
+    """As LangGraph's saver for PostgreSQL does; a small one is not worth the way there and back."""
+    serde = Watched()
+    value = [0] * 100_000 if large else [0]
+
+    async def run() -> None:
+        async with AsyncPostgresSaver.from_conn_string(postgres_url, serde=serde) as saver:
+            await saver.setup()
+            graph = graph_of(saver, value, "durability")
+            assert await graph.ainvoke({}, CONFIG) == {"value": 2}
+            states = [each.values async for each in graph.aget_state_history(CONFIG)]
+            assert states == [{"value": 2}, {"value": value}, {}, {}]
+
+    asyncio.run(run())
+    assert threading.current_thread().name in serde.threads
+    assert (len(serde.threads) > 1) is large
+
+
+def test_a_state_that_was_slow_to_encode_is_encoded_off_the_event_loop(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was, LangGraph saves the rest of the run."""
+    monkeypatch.setattr(executors, "ENCODED_IN_A_THREAD_S", 0.0)
+    queued: list[Any] = []
+    queue = AsyncExecutor._queued
+
+    def noted(self: Any, *args: Any) -> Any:
+        queued.append(queue(self, *args))
+        return queued[-1]
+
+    monkeypatch.setattr(AsyncExecutor, "_queued", noted)
+
+    async def run() -> None:
+        async with AsyncPostgresSaver.from_conn_string(postgres_url) as saver:
+            await saver.setup()
+            await graph_of(saver, arm="durability").ainvoke({}, CONFIG)
+
+    asyncio.run(run())
+    assert [each is None for each in queued] == [False] + [True] * (len(queued) - 1)
+    assert len(queued) > 3

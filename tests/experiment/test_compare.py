@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,56 @@ def test_a_baseline_is_run_once_and_used_again(watcher: _Watcher) -> None:
     assert [record.sweep_id for record in _records()] == [None, "sweep", "sweep"]
     assert len(watcher.totals) == 3
     assert watcher.ended.count("grader") == 3
+
+
+def _changed(monkeypatch: pytest.MonkeyPatch, changed: Callable[[bool, int], dict[str, str]]) -> None:
+    """Changes final states: given whether a toggle is on, and the number of the run."""
+    import optiflow.run as run_module
+
+    real, runs = run_module._Attempt._outcome, []
+
+    def outcome(self: Any, final: Any) -> Any:
+        runs.append(1)
+        return real(self, {**final, **changed(bool(self._job.toggles), len(runs))})
+
+    monkeypatch.setattr(run_module._Attempt, "_outcome", outcome)
+
+
+def test_a_baseline_is_run_once_more_where_the_answer_differs(
+    watcher: _Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What differs between the baseline's two runs is not counted; from then on both are on record."""
+    _changed(monkeypatch, lambda on, number: {"brief": "wrong" if on else "right", "at": f"{number}"})
+    found = watcher.run("+opt=cache")
+    assert len(watcher.said) == 2
+    assert watcher.said[1].startswith("the answer differs: running the baseline once more")
+    assert found.verdict.differences == ("$.brief: 'right' != 'wrong'",)
+    assert found.verdict.varying == ("$.at",)
+    assert (found.verdict.exit_code, len(_records())) == (3, 3)
+    again = watcher.run("+opt=cache")
+    assert len(watcher.said) == 2
+    assert (again.verdict.differences, again.verdict.varying) == (found.verdict.differences, ("$.at",))
+
+
+def test_a_baseline_that_fails_the_second_time_leaves_the_difference(
+    watcher: _Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and the verdict stands."""
+    import optiflow.run as run_module
+
+    _changed(monkeypatch, lambda on, _: {"brief": f"{on}"})
+    real, runs = run_module._Attempt._measured, []
+
+    async def measured(self: Any) -> None:
+        runs.append(1)
+        if len(runs) > 2:
+            raise ZeroDivisionError("planted")
+        await real(self)
+
+    monkeypatch.setattr(run_module._Attempt, "_measured", measured)
+    verdict = watcher.run("+opt=cache").verdict
+    assert verdict.differences == ("$.brief: 'False' != 'True'",)
+    assert "can't be run once more" in watcher.said[-1]
 
 
 def test_without_toggles_a_run_is_its_own_baseline(watcher: _Watcher) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import operator
 from typing import Annotated, Any, ClassVar, TypedDict
+from uuid import uuid4
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import AIMessage
 from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_stream_writer
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -19,7 +22,7 @@ from langgraph.types import CachePolicy, Send, interrupt
 from optiflow.clock import RealClock, VirtualClock
 from optiflow.errors import InputError, RunFailedError
 from optiflow.experiment import side_by_side
-from optiflow.experiment.side_by_side import compare_side_by_side
+from optiflow.experiment.side_by_side import Comparison, compare_side_by_side
 from optiflow.optimizations.base import Decision, Optimization, Options
 from optiflow.plan.graph_plan import GraphPlan
 from optiflow.workflow.base import Workflow
@@ -109,6 +112,97 @@ def test_a_graph_that_differs_from_itself_is_told_from_one_that_is_changed() -> 
     assert comparison.difference is not None
     assert comparison.unstable
     assert len(runs) == 3
+
+
+def test_a_harmless_time_stamp_does_not_hide_a_difference() -> None:
+    """The stamp comes first in the state and differs between any two runs; the toggle breaks what comes after it."""
+    runs: list[int] = []
+
+    def stamp(state: State) -> State:
+        runs.append(1)
+        return {"text": f"at {len(runs)}", "log": ["right"]}
+
+    def broken(state: State) -> State:
+        return {**stamp(state), "log": ["wrong"]}
+
+    comparison = compare_side_by_side(workflow_of(graph_of(stamp)), [Replace(broken)], RealClock())
+    assert comparison.difference is not None
+    assert (comparison.difference.path, comparison.unstable) == ("turn 1 output.log[0]", False)
+    assert {each.baseline for each in comparison.differences} == {"right"}
+    assert {each.optimized for each in comparison.differences} == {"wrong"}
+    assert {each.path for each in comparison.own} >= {"turn 1 output.text"}
+    assert "turn 1 output.text" in comparison.varying
+    # Twice more, as something was left after the second plain run.
+    assert len(runs) == 4
+
+
+def test_a_place_that_varies_in_few_runs_is_not_held_against_the_toggle() -> None:
+    """The second plain run happens to equal the first."""
+    runs: list[int] = []
+
+    def luck(state: State) -> State:
+        runs.append(1)
+        return {"log": ["heads" if len(runs) in (1, 3) else "tails"]}
+
+    comparison = compare_side_by_side(workflow_of(graph_of(luck)), [NOTHING], RealClock())
+    assert comparison.unstable
+    assert len(runs) == 4
+
+
+def test_messages_sets_and_errors_beside_a_time_stamp() -> None:
+    """Ids drawn at random are no difference; a member of a set, a text of a message and a failure are."""
+    runs: list[int] = []
+
+    def node(word: str, *members: str) -> Any:
+        def work(state: State) -> Any:
+            runs.append(1)
+            message = AIMessage(word, id=str(uuid4()))
+            return {"log": [{"at": len(runs), "said": message, "held": {f"t{len(runs)}", *members}}]}
+
+        return work
+
+    def found(work: Any) -> Comparison:
+        return compare_side_by_side(workflow_of(graph_of(node("yes", "m", "n"))), [Replace(work)], RealClock())
+
+    assert found(node("yes", "m", "n")).differences == ()
+    paths = [each.path for each in found(node("no", "m", "n")).differences]
+    assert paths[0] == "turn 1 output.log[0].said.~AIMessage.content"
+    assert not any("held" in path or "at" in path.rsplit(".", 1)[-1] for path in paths if "output" in path)
+    lost = found(node("yes", "m"))
+    assert lost.difference is not None
+    assert lost.difference.path == 'turn 1 output.log[0].held.~set number of "n"'
+
+    def fail(state: State) -> State:
+        raise LookupError(f"at {runs}")
+
+    failed = found(fail)
+    assert failed.differences[0].path == "turn 1 failure"
+
+
+def test_events_in_an_accidental_order_beside_a_difference() -> None:
+    """Nodes that run together stream what they write in any order, with a stamp; one of them is broken."""
+    runs: list[int] = []
+
+    def stamped(word: str) -> Any:
+        def work(state: State) -> Any:
+            runs.append(1)
+            get_stream_writer()({"at": len(runs), "word": word})
+            return {"log": [word]}
+
+        return work
+
+    def workflow(left: str) -> GraphWorkflow:
+        builder = StateGraph(State)
+        for name, word in (("left", left), ("right", "right")):
+            builder.add_node(name, stamped(word))
+            builder.add_edge(START, name)
+        return workflow_of(builder.compile())
+
+    assert compare_side_by_side(workflow("left"), [NOTHING], RealClock()).differences == ()
+    comparison = compare_side_by_side(workflow("left"), [Replace(stamped("wrong"))], RealClock())
+    assert comparison.differences[0].path == "turn 1 output.log[0]"
+    assert all("wrong" in str(each) or "left" in str(each) for each in comparison.differences), comparison.differences
+    assert any("events" in each.path for each in comparison.differences)
 
 
 def test_declared_workflow_runs_in_virtual_time() -> None:

@@ -17,7 +17,8 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
 
 from optiflow.clock import VirtualClock
-from optiflow.monitor.run_observer import RunObserver
+from optiflow.monitor.observation import CachedTokens
+from optiflow.monitor.run_observer import RunObserver, cached_of
 
 USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
 
@@ -138,6 +139,62 @@ def test_usage_of_the_whole_answer():
     observer.on_llm_end(LLMResult(generations=[[Generation(text="a")]], llm_output=usage), run_id=run_id)
     (call,) = observer.model_calls
     assert (call.prompt_tokens, call.completion_tokens) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({}, CachedTokens()),
+        ({"audio": 3}, CachedTokens()),
+        ({"cache_read": 4}, CachedTokens(read=4)),
+        ({"flex_cache_read": 4, "flex": 3}, CachedTokens(read=4)),
+        ({"cache_read": 1, "cache_creation": 4}, CachedTokens(read=1, write=4)),
+        # As langchain-anthropic tells it: the sum is left out where its parts are known.
+        (
+            {
+                "cache_read": 0,
+                "cache_creation": 0,
+                "ephemeral_5m_input_tokens": 4,
+                "ephemeral_1h_input_tokens": 2,
+            },
+            CachedTokens(write=6, write_5m=4, write_1h=2),
+        ),
+        ({"cache_creation": 6, "ephemeral_1h_input_tokens": 6}, CachedTokens(write=6, write_1h=6)),
+    ],
+)
+def test_cached_tokens(details: Any, cached: CachedTokens):
+    """Reads, and writes by how long they are kept, as LangChain's integrations tell them."""
+    observer = RunObserver(Ticks())
+    chat = model(AIMessage("a", usage_metadata={**USAGE, "input_token_details": details}))
+    chat.invoke("q", {"callbacks": [observer]})
+    assert observer.model_calls[0].cached == cached
+    assert bool(cached) == bool(cached.read or cached.write)
+
+
+def test_what_langchain_anthropic_tells():
+    """The integration itself, given a provider's usage with writes of both lifetimes."""
+    pytest.importorskip("langchain_anthropic", reason="needs the extra 'providers'")
+    from anthropic.types import CacheCreation, Usage
+    from langchain_anthropic.chat_models import _create_usage_metadata
+
+    creation = CacheCreation(ephemeral_5m_input_tokens=4, ephemeral_1h_input_tokens=2)
+    reported = Usage(
+        input_tokens=1,
+        output_tokens=1,
+        cache_read_input_tokens=3,
+        cache_creation_input_tokens=6,
+        cache_creation=creation,
+    )
+    message = AIMessage("a", usage_metadata=_create_usage_metadata(reported))
+    result = LLMResult(generations=[[ChatGeneration(message=message)]])
+    assert cached_of(result) == CachedTokens(read=3, write=6, write_5m=4, write_1h=2)
+
+
+def test_cached_tokens_of_the_whole_answer():
+    """Where the message has no usage, the provider's total for the answer may tell them."""
+    usage = {"token_usage": {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}}
+    assert cached_of(LLMResult(generations=[[Generation(text="a")]], llm_output=usage)) == CachedTokens(read=4)
+    assert cached_of(LLMResult(generations=[])) == CachedTokens()
 
 
 def test_retries_are_calls_and_spans_of_their_own():

@@ -6,9 +6,11 @@ import asyncio
 import io
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
+import psutil
 import pytest
 import yaml
 from langgraph.graph import START, StateGraph
@@ -188,3 +190,32 @@ def test_model_calls_are_merged_and_kept_where_asked_to(tmp_path: Path) -> None:
     )
     (merges, *_) = api.decisions_of(builder, [Cache(CacheOptions(merge_calls="all"))])
     assert merges.reason.endswith("equal model calls in progress are one")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_of_the_main_job_leaves_no_connection(tmp_path: Path, fails: bool) -> None:
+    """However it ends; the next run in the process opens another and finds what was kept."""
+    file = tmp_path / "cache.sqlite"
+    cache = Cache(CacheOptions(backend="sqlite", url=f"sqlite:///{file}", nodes="auto"))
+
+    def is_open() -> bool:
+        return any(each.path == str(file) for each in psutil.Process().open_files())
+
+    with suppress(ZeroDivisionError), cache.activate():
+        cache._store.put("n", "k", b"v")
+        assert is_open()
+        if fails:
+            raise ZeroDivisionError
+    assert not is_open()
+    with cache.activate():
+        assert cache._store.get("n", "k") == b"v"
+    assert not is_open()
+
+
+def test_memory_outlives_a_run() -> None:
+    """It is no connection, and belongs to one set of toggles as long as that is used."""
+    cache = Cache(CacheOptions(nodes="auto"))
+    with cache.activate():
+        cache._store.put("n", "k", b"v")
+    with cache.activate():
+        assert cache._store.get("n", "k") == b"v"

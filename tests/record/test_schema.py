@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 import optiflow.record.parts
 import optiflow.record.schema
-from optiflow.monitor.observation import ModelCall, NodeObservation, NodeSpan
+from optiflow.monitor.observation import CachedTokens, ModelCall, NodeObservation, NodeSpan
 from optiflow.record.parts import (
     DecisionRecord,
     ErrorRecord,
@@ -163,3 +166,19 @@ def test_every_field_is_described(module):
     declared = [i for i in fields if lines[i].partition(":")[2].strip() not in {"", '"""'} and '"""' not in lines[i]]
     assert declared
     assert [lines[i] for i in declared if '"""' not in lines[i + 1]] == []
+
+
+def test_records_of_older_versions_know_no_cached_tokens(finished_record: Callable[..., RunRecord]) -> None:
+    """They are read as they were: nothing was cached as far as they know, and nothing was priced."""
+    told = json.loads(finished_record().model_dump_json())
+    for name in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "priced", "unpriced"):
+        del told["tokens"][name]
+    for call in told["model_calls"]:
+        del call["cached"]
+    record = RunRecord.model_validate_json(json.dumps(told))
+    assert record.tokens is not None
+    assert (record.tokens.cache_read, record.tokens.priced, record.tokens.unpriced) == (0, None, ())
+    assert record.model_calls[0].cached == CachedTokens()
+    cached = dataclasses.replace(record.model_calls[0], cached=CachedTokens(1, 2, 0, 2))
+    again = RunRecord.model_validate_json(record.evolve(model_calls=(cached,)).model_dump_json())
+    assert again.model_calls == (cached,)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from optiflow.experiment.analysis import analyse, front_of
+from optiflow.experiment.analysis import analyse, compare_runs, front_of
 from optiflow.experiment.plan import Arm, ExperimentPlan
 from optiflow.experiment.schedule import schedule
-from optiflow.record.schema import RunRecord
+from optiflow.record.schema import RunRecord, Tokens
 from optiflow.report.experiment_terminal import experiment_view, experiments_view, plan_view
 from optiflow.report.html import experiment_as_html
 from optiflow.report.json_report import experiment_as_text
@@ -67,6 +67,20 @@ def _printed(view: Any) -> str:
     with shown.capture() as captured:
         shown.print(view)
     return " ".join(captured.get().split())
+
+
+def test_cached_tokens_are_a_figure_beside_tokens(finished_record: Make) -> None:
+    """Where any run reports some; nothing that was not asked for otherwise, nor twice."""
+    plan = _plan()
+    plain = _records(plan, finished_record)
+    assert [metric.figure for metric in analyse(plan, plain).metrics] == list(plan.figures)
+    cached = [
+        each.evolve(tokens=Tokens(prompt=80, completion=20, total=100, cache_read=40, priced=80.0)) for each in plain
+    ]
+    for some in (_plan(), _plan(figures=(*plan.figures, "tokens_priced"))):
+        assert [metric.figure for metric in analyse(some, cached).metrics] == [*plan.figures, "tokens_priced"]
+    assert escaped("tokens_priced") in experiment_as_markdown(plan, analyse(plan, cached))
+    assert [metric.figure for metric in compare_runs("a", plain, "b", cached)][-1] == "tokens_priced"
 
 
 def test_a_plan_in_the_terminal() -> None:

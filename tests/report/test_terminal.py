@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,8 +13,10 @@ from rich.console import Console, RenderableType
 from optiflow.analysis.outcome import Outcome
 from optiflow.analysis.verdict import judge
 from optiflow.config.criteria import CriteriaConfig
-from optiflow.record.schema import Memory, Output, RunRecord
+from optiflow.record.schema import Memory, Output, RunRecord, Tokens
 from optiflow.report import terminal
+from optiflow.report.github import job_summary
+from optiflow.report.json_report import as_object
 from optiflow.report.terminal import console, figure_text, outcome_view, progress_of_nodes, sweep_view
 
 Make = Callable[..., Outcome]
@@ -155,3 +158,42 @@ def test_progress_is_drawn_only_where_somebody_looks(
         ended("write")
     assert "2/2" in screen.getvalue()
     assert "write" in screen.getvalue()
+
+
+def test_cached_tokens_are_shown_at_their_price(
+    finished_record: Callable[..., RunRecord], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of both sides where one has any; prices that are not known are said."""
+    cached = Tokens(prompt=800, completion=200, total=1000, cache_read=700, cache_write=90, cache_write_1h=90)
+    before = finished_record(tokens=cached.model_copy(update={"priced": 412.5}), cost_usd=0.25)
+    after = finished_record(
+        toggles={"parallel": True},
+        tokens=Tokens(prompt=800, completion=200, total=1000, priced=1000.0, unpriced=("model-x",)),
+    )
+    found = Outcome(after, before, judge(after, before, CriteriaConfig()))
+    text = _printed(outcome_view(found), capsys)
+    for row in (r"read from the provider's cache +700 +0", r"written to it +90 +0", r"for an hour +90 +0"):
+        assert re.search(row, text), row
+    assert re.search(r"cached ones at their price +412\.5 +1,000\.0 +\+142\.4%", text)
+    assert "for five minutes" not in text
+    assert "prices are not known of model-x: there is no cost\n" in text
+    told = as_object(found)
+    assert (told["baseline"]["cache_read_tokens"], told["baseline"]["cost_usd"]) == (700, 0.25)
+    assert (told["run"]["tokens_priced"], told["run"]["unpriced_models"]) == (1000.0, "model-x")
+    summary = job_summary(found)
+    assert "| tokens\\_priced | 412.5 | 1,000.0 |" in summary
+    assert "prices are not known of model-x" in summary
+    unpriced = finished_record(tokens=cached.model_copy(update={"priced": 1000.0, "unpriced": ("model-x",)}))
+    text = _printed(
+        sweep_view([found, Outcome(unpriced, unpriced, judge(unpriced, None, CriteriaConfig()))], []), capsys
+    )
+    assert "at their price" in text
+    assert "there is no cost, and their cached tokens count in full" in text
+
+
+def test_without_cached_tokens_nothing_is_said_of_them(alone: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    """No row, no column, no note."""
+    for view in (outcome_view(alone), sweep_view([alone], [])):
+        text = _printed(view, capsys)
+        assert "price" not in text
+        assert "cache" not in text

@@ -1,8 +1,9 @@
-"""Whether an optimized graph still does what the user's own did: observe both, find the first difference."""
+"""Whether an optimized graph still does what the user's own did: observe both, find the differences."""
 
+from optiflow.analysis.differences.difference import Difference
+from optiflow.analysis.differences.places import Places
 from optiflow.analysis.equivalence.allowance import Allowance
-from optiflow.analysis.equivalence.comparison import first_difference
-from optiflow.analysis.equivalence.difference import Difference
+from optiflow.analysis.equivalence.comparison import compare, first_difference
 from optiflow.analysis.equivalence.observation import (
     LOG_RECORD,
     CheckpointView,
@@ -29,8 +30,10 @@ __all__ = [
     "ModelRequest",
     "Observation",
     "Observer",
+    "Places",
     "Recorder",
     "Turn",
+    "compare",
     "first_difference",
     "observe",
 ]

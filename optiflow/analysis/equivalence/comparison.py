@@ -1,18 +1,18 @@
-"""Two observations compared. Pure functions."""
+"""Observations compared. Pure functions."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from optiflow.analysis.differences.difference import Difference
+from optiflow.analysis.differences.places import Places
 from optiflow.analysis.equivalence.allowance import Allowance
-from optiflow.analysis.equivalence.difference import Difference, difference, first, sequence_difference
 from optiflow.analysis.equivalence.observation import LOG_RECORD, CheckpointView, Effect, Json, Observation
-from optiflow.analysis.equivalence.streams import event_differences
+from optiflow.analysis.equivalence.streams import compare_events
 
-__all__ = ["first_difference"]
+__all__ = ["compare", "first_difference"]
 
 _NOTHING_ALLOWED = Allowance()
 
@@ -20,54 +20,72 @@ _NOTHING_ALLOWED = Allowance()
 def first_difference(
     baseline: Observation, optimized: Observation, *, allow: Allowance = _NOTHING_ALLOWED
 ) -> Difference | None:
-    """The first difference that is not allowed, the gravest kind first.
-
-    In this order: errors, interrupts and outputs of each turn; the state at the end; requests to models;
-    effects outside; writes of each key; checkpoints; streams.
+    """The first difference that is not allowed, the gravest kind first; see `compare`.
 
     Args:
         baseline: What plain LangGraph did.
         optimized: What the optimized graph did.
         allow: The documented differences.
     """
-    return first(_differences(baseline, optimized, allow))
+    return next(iter(compare([baseline], optimized, allow=allow).differences), None)
 
 
-def _differences(baseline: Observation, optimized: Observation, allow: Allowance) -> Iterator[Difference | None]:
-    yield difference("number of turns", len(baseline.turns), len(optimized.turns))
-    turns = list(enumerate(zip(baseline.turns, optimized.turns, strict=True), start=1))
-    for number, (before, after) in turns:
-        path = f"turn {number}"
-        yield difference(f"{path} failure", _or_none(before.failure), _or_none(after.failure))
-        yield sequence_difference(f"{path} interrupts", before.interrupts, after.interrupts)
-        yield difference(f"{path} output", before.output, after.output)
-    yield difference("state", baseline.state, optimized.state)
-    yield _request_difference(baseline, optimized, allow)
-    yield _effect_difference(baseline.effects, optimized.effects, allow)
-    yield difference("writes", _writes(baseline.checkpoints), _writes(optimized.checkpoints))
-    yield sequence_difference("checkpoints", _as_json(baseline.checkpoints), _as_json(optimized.checkpoints))
-    for number, (before, after) in turns:
-        failed = before.failure is not None
-        yield from event_differences(f"turn {number} events", before.events, after.events, allow, failed=failed)
+def compare(baselines: Sequence[Observation], optimized: Observation, *, allow: Allowance = _NOTHING_ALLOWED) -> Places:
+    """Every difference that is not allowed, the gravest kinds first, and the places where the baseline varies.
+
+    In this order: errors, interrupts and outputs of each turn; the state at the end; requests to models;
+    effects outside; writes of each key; checkpoints; streams.
+
+    Args:
+        baselines: What plain LangGraph did, in each of its runs.
+        optimized: What the optimized graph did.
+        allow: The documented differences.
+    """
+    places = Places()
+    places.value("number of turns", [len(each.turns) for each in baselines], len(optimized.turns))
+    turns = [
+        (f"turn {number + 1}", [each.turns[number] for each in baselines if number < len(each.turns)], turn)
+        for number, turn in enumerate(optimized.turns)
+    ]
+    # One more turn than any run of the baseline has is a difference by its number.
+    turns = [each for each in turns if each[1]]
+    for path, before, after in turns:
+        places.value(f"{path} failure", [_or_none(each.failure) for each in before], _or_none(after.failure))
+        places.value(f"{path} interrupts", [list(each.interrupts) for each in before], list(after.interrupts))
+        places.value(f"{path} output", [each.output for each in before], after.output)
+    places.value("state", [each.state for each in baselines], optimized.state)
+    _compare_requests(places, baselines, optimized, allow)
+    effects = [_effects(each.effects, allow) for each in (*baselines, optimized)]
+    places.value("effects", effects[:-1], effects[-1])
+    writes = [_writes(each.checkpoints) for each in (*baselines, optimized)]
+    places.value("writes", writes[:-1], writes[-1])
+    checkpoints = [_as_json(each.checkpoints) for each in (*baselines, optimized)]
+    places.value("checkpoints", checkpoints[:-1], checkpoints[-1])
+    for path, before, after in turns:
+        failed = any(each.failure is not None for each in before)
+        compare_events(places, f"{path} events", [each.events for each in before], after.events, allow, failed=failed)
+    return places
 
 
-def _request_difference(baseline: Observation, optimized: Observation, allow: Allowance) -> Difference | None:
-    before, after = Counter(baseline.model_requests), Counter(optimized.model_requests)
-    failed = any(turn.failure for turn in baseline.turns)
-    for request in [*before, *after]:
-        begun_in_vain = failed and before[request] < after[request] and bool(allow.overlapped)
-        if before[request] != after[request] and not begun_in_vain:
-            path = f"number of model requests of node {request.node!r} ending {request.prompt!r}"
-            return Difference(path, before[request], after[request])
-    return None
+def _compare_requests(
+    places: Places, baselines: Sequence[Observation], optimized: Observation, allow: Allowance
+) -> None:
+    failed = any(turn.failure for each in baselines for turn in each.turns)
+    requests = [_as_json(each.model_requests) for each in (*baselines, optimized)]
+    begun_in_vain = failed and bool(allow.overlapped)
+    places.multiset("model requests", requests[:-1], requests[-1], called=_called, more=begun_in_vain)
 
 
-def _effect_difference(baseline: Sequence[Effect], optimized: Sequence[Effect], allow: Allowance) -> Difference | None:
-    sides = [_as_json(baseline), _as_json(optimized)]
+def _called(request: dict[str, Any]) -> str:
+    return f"number of model requests of node {request['node']!r} ending {request['prompt']!r}"
+
+
+def _effects(effects: Sequence[Effect], allow: Allowance) -> list[Any]:
+    listed = _as_json(effects)
     if allow.overlapped:
         # Stable: log records come last, in an order of their own; everything else keeps its place.
-        sides = [sorted(side, key=lambda each: (each["kind"] == LOG_RECORD, _log_text(each))) for side in sides]
-    return sequence_difference("effects", *sides)
+        listed.sort(key=lambda each: (each["kind"] == LOG_RECORD, _log_text(each)))
+    return listed
 
 
 def _log_text(effect: dict[str, Any]) -> str:
@@ -88,4 +106,11 @@ def _or_none(failure: Any) -> Json:
 
 
 def _as_json(items: Iterable[Any]) -> list[Any]:
-    return [asdict(item) for item in items]
+    return [_listed(asdict(item)) for item in items]
+
+
+def _listed(value: Any) -> Any:
+    """Tuples of an observation's own as the lists that JSON has."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value

@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from optiflow.analysis.differences.difference import same
+from optiflow.analysis.differences.places import Places
 from optiflow.analysis.equivalence.allowance import Allowance
-from optiflow.analysis.equivalence.difference import Difference, sequence_difference
 from optiflow.analysis.equivalence.observation import Event, Json
 
-__all__ = ["event_differences"]
+__all__ = ["compare_events"]
 
 _EMITTED_BY_WORK = ("custom", "events", "messages")
 """Modes whose items come from the work of a node while it runs, and not from its turn."""
 
-_NUMBERED_ID = re.compile(r'"#\d+"')
+_NUMBERED_ID = re.compile(r"#\d+")
 
 _Group = tuple[str, ...]
 
 
-def event_differences(
-    path: str, baseline: Sequence[Event], optimized: Sequence[Event], allow: Allowance, *, failed: bool
-) -> Iterator[Difference | None]:
-    """The differences of two streams; order counts among events that have one.
+def compare_events(
+    places: Places,
+    path: str,
+    baselines: Sequence[Sequence[Event]],
+    optimized: Sequence[Event],
+    allow: Allowance,
+    *,
+    failed: bool,
+) -> None:
+    """Compare streams; order counts among events that have one.
 
     Args:
+        places: Collects the differences.
         path: Names the stream in a difference.
-        baseline: Plain LangGraph's.
+        baselines: Plain LangGraph's, of each run.
         optimized: The optimized graph's.
         allow: The documented differences.
         failed: Whether the turn ended with an error: then work of overlapped nodes may have begun in vain.
     """
     if not (allow.overlapped or allow.concurrent):
-        yield sequence_difference(path, [asdict(each) for each in baseline], [asdict(each) for each in optimized])
+        streams = [[_as_json(event) for event in each] for each in (*baselines, optimized)]
+        places.value(path, streams[:-1], streams[-1])
         return
-    before, after = _groups(baseline, allow), _groups(optimized, allow)
-    for group in dict.fromkeys([*before, *after]):
+    before, after = [_groups(each, allow) for each in baselines], _groups(optimized, allow)
+    for group in dict.fromkeys(group for each in (*before, after) for group in each):
         order, *place = group
-        named, ours, theirs = f"{path} {' '.join(place)}", before.get(group, []), after.get(group, [])
+        named, ours, theirs = (
+            f"{path} {' '.join(place)}",
+            [each.get(group, []) for each in before],
+            after.get(group, []),
+        )
         if order == "unordered":
-            yield _multiset_difference(named, ours, theirs)
-        elif not (order == "ahead" and failed and theirs[: len(ours)] == ours):
-            yield sequence_difference(named, ours, theirs)
+            ours, theirs = [list(map(_unnumbered, each)) for each in ours], list(map(_unnumbered, theirs))
+            places.multiset(named, ours, theirs)
+        elif not (order == "ahead" and failed and any(same(theirs[: len(each)], each) for each in ours)):
+            places.value(named, ours, theirs)
 
 
 def _groups(events: Iterable[Event], allow: Allowance) -> dict[_Group, list[Json]]:
@@ -73,14 +85,14 @@ def _without_input(body: Json) -> Json:
     return body
 
 
-def _multiset_difference(path: str, baseline: Sequence[Json], optimized: Sequence[Json]) -> Difference | None:
-    before, after = (Counter(_unnumbered(each) for each in side) for side in (baseline, optimized))
-    for told in [*before, *after]:
-        if before[told] != after[told]:
-            return Difference(f"{path} number of {told[:200]}", before[told], after[told])
-    return None
+def _as_json(event: Event) -> Json:
+    return {**asdict(event), "namespace": list(event.namespace)}
 
 
-def _unnumbered(told: Json) -> str:
+def _unnumbered(told: Json) -> Json:
     # Identifiers are numbered as met, which says nothing where there is no order.
-    return _NUMBERED_ID.sub('"#"', json.dumps(told))
+    if isinstance(told, str):
+        return "#" if _NUMBERED_ID.fullmatch(told) else told
+    if isinstance(told, dict):
+        return {key: _unnumbered(value) for key, value in told.items()}
+    return list(map(_unnumbered, told)) if isinstance(told, list) else told

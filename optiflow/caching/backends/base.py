@@ -77,8 +77,15 @@ class Backend(Protocol):
     def statistics(self) -> Sequence[NamespaceStatistics]:
         """What is held, by namespace in the order of their names."""
 
+    def check(self) -> None:
+        """Make sure that it answers.
+
+        Raises:
+            ConfigurationError: Nobody does.
+        """
+
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections that nobody is using; what is asked next opens others. Memory forgets everything."""
 
 
 def default_url() -> str:

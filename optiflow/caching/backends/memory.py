@@ -75,6 +75,9 @@ class MemoryBackend:
                 (name, len(entry.value), entry.hits, entry.created) for (name, _), entry in self._entries.items()
             )
 
+    def check(self) -> None:
+        """It always answers."""
+
     def close(self) -> None:
         """Forget everything."""
         self.clear()

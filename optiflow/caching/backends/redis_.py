@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optiflow.caching.backends.base import Limits, NamespaceStatistics
+from optiflow.caching.backends.closing import close_with
 from optiflow.caching.backends.memory import by_namespace
 from optiflow.errors import ConfigurationError, StoreError
 from optiflow.extras import require
@@ -99,9 +100,10 @@ class RedisBackend:
             self._client: Redis = redis.Redis.from_url(
                 url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S, retry=Retry(NoBackoff(), 0)
             )
-            self._client.ping()
         except (*self._errors, ValueError) as error:
             raise ConfigurationError(f"cache: {self._name} does not answer: {_first_line(error)}") from error
+        close_with(self, self._client.close)
+        self.check()
         self._get = self._client.register_script(_GET)
         self._put = self._client.register_script(_PUT)
         self._drop = self._client.register_script(_DROP)
@@ -148,9 +150,16 @@ class RedisBackend:
                         found.append((member.partition(_BETWEEN)[0], size, int(hits), float(created)))
         return by_namespace(found)
 
+    def check(self) -> None:
+        """Make sure that the server answers."""
+        try:
+            self._client.ping()
+        except self._errors as error:
+            raise ConfigurationError(f"cache: {self._name} does not answer: {_first_line(error)}") from error
+
     def close(self) -> None:
-        """Let go of the connections."""
-        self._client.close()
+        """Let go of the connections that nobody is using."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _members(self) -> dict[str, int]:
         return {member.decode(): int(size) for member, size in self._client.hscan_iter(_SIZES) if member}

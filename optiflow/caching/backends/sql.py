@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from optiflow.caching.backends.base import Limits, NamespaceStatistics
+from optiflow.caching.backends.closing import close_with
 from optiflow.errors import ConfigurationError, StoreError
 from optiflow.extras import require
 
@@ -72,6 +73,9 @@ class SqlBackend:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
         except OSError as error:
             raise ConfigurationError(f"cache: {self._name} can't be made: {error.strerror}") from error
+        # A pool that is let go of for good is not made anew, as an engine's is.
+        engine = self._engine
+        close_with(self, lambda: engine.pool.dispose())
         try:
             self._create()
         except SQLAlchemyError as error:
@@ -137,8 +141,16 @@ class SqlBackend:
             for name, count, size, hits, oldest in rows
         ]
 
+    def check(self) -> None:
+        """Make sure that the database answers."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(sa.select(1))
+        except SQLAlchemyError as error:
+            raise ConfigurationError(f"cache: {self._name} does not answer: {_first_line(error)}") from error
+
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections that nobody is using."""
         self._engine.dispose()
 
     def _create(self) -> None:

@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from optiflow.caching.calls.parts import AsyncRecorder, Part, Recorder, Token
+from optiflow.caching.calls.sampling import has_own
 
 __all__ = ["Request"]
 
@@ -36,6 +37,8 @@ class Request:
     @property
     def model_name(self) -> str:
         """How LangChain's traces call the model that is asked; empty where they have no name for it."""
+        if has_own(self.model, "_get_ls_params"):
+            return ""
         return self.model._get_ls_params(stop=self.stop, **self.arguments).get("ls_model_name", "")
 
     def result(self, *, recorded: bool) -> Part:

@@ -8,10 +8,13 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
-__all__ = ["is_deterministic"]
+from optiflow.plan.inference.classes import is_users
+from optiflow.plan.inference.static import class_attribute
 
-_DETERMINISTIC_TYPES = frozenset({"optiflow-offline"})
-"""Kinds of models that do not sample, whatever their settings."""
+__all__ = ["has_own", "is_deterministic"]
+
+_NEVER_SAMPLES = "optiflow_never_samples"
+"""Attribute of a class of models that do not sample, whatever their settings."""
 
 _REPLACING = ("options", "generation_config", "generationConfig", "inference_config", "inferenceConfig", "parameters")
 """Arguments that classes of several providers take in place of their attributes."""
@@ -24,7 +27,7 @@ def is_deterministic(model: BaseChatModel, request: Mapping[str, Any]) -> bool:
         model: Who is asked.
         request: Arguments of the request, bound ones among them; they win over the model's own.
     """
-    if model._llm_type in _DETERMINISTIC_TYPES:
+    if class_attribute(type(model), _NEVER_SAMPLES) is True:
         return True
     return _is_fixed(_settings(model, request)) and _payload_agrees(model, request)
 
@@ -34,7 +37,7 @@ def _settings(model: BaseChatModel, request: Mapping[str, Any]) -> dict[str, Any
     if hasattr(model, "temperature") or hasattr(model, "seed"):
         own = {"temperature": getattr(model, "temperature", None), "seed": getattr(model, "seed", None)}
     else:
-        own = _of(model._identifying_params)
+        own = {} if has_own(model, "_identifying_params") else _of(model._identifying_params)
     bound = _mapping(getattr(model, "model_kwargs", None))
     settings = own | _of(bound) | _of(request)
     for name in _REPLACING:
@@ -45,10 +48,16 @@ def _settings(model: BaseChatModel, request: Mapping[str, Any]) -> dict[str, Any
     return settings | _of(_mapping(body))
 
 
+def has_own(model: BaseChatModel, name: str) -> bool:
+    """Whether a class has code of the application's under a name; it is run as often as without OptiFlow, no more."""
+    found = class_attribute(type(model), name)
+    return is_users(getattr(found, "fget", found))
+
+
 def _payload_agrees(model: BaseChatModel, request: Mapping[str, Any]) -> bool:
     """Whether a class that shows what it would send sends it: some drop a temperature that a model does not take."""
     payload_of = getattr(model, "_get_request_payload", None)
-    if payload_of is None:
+    if payload_of is None or has_own(model, "_get_request_payload"):
         return True
     try:
         payload = payload_of([HumanMessage("")], stop=None, **request)

@@ -13,6 +13,8 @@ from langgraph.channels.last_value import LastValue
 from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.graph.message import add_messages
 
+from optiflow.plan.guards.content import take_down
+
 __all__ = ["CannotFoldError", "fold", "same", "stable"]
 
 
@@ -53,11 +55,22 @@ def _messages(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of a state key are the same to a node, by identity or by their own notion of equality."""
+def same(one: Any, other: Any, *, vouched: bool) -> bool:
+    """Whether two values of a state key are the same to a node.
+
+    Args:
+        one: The value as it was.
+        other: The value as it is.
+        vouched: Whether the values' own notion of equality may be asked.
+    """
     if one is other:
         return True
+    if type(one) is not type(other):
+        return False
+    content = take_down(one)
+    if content is not None or not vouched:
+        return content is not None and content.holds(other)
     try:
-        return type(one) is type(other) and bool(one == other)
+        return bool(one == other)
     except Exception:  # noqa: BLE001 - any value may sit in a state; one that can't be compared is not known to be equal
         return False

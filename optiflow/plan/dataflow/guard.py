@@ -66,7 +66,7 @@ class Guard:
     def trip(self, what: str) -> NoReturn:
         """Remember the read, which the node may try to hide by catching everything, and stop the node."""
         self.tripped = True
-        raise NotAheadError(f"node {self.node!r} read {what} before its turn")
+        raise NotAheadError(f"node {self.node!r} read {what} before its turn", "state")
 
     def over(self, state: Any) -> Any:
         """The same state, guarded: a mapping, or an instance of a pydantic model or dataclass."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphBubbleUp
 
+from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
-from optiflow.plan.dataflow.folding import CannotFoldError, fold, same
+from optiflow.plan.dataflow.containment import contained, why_not_contained
+from optiflow.plan.dataflow.early import Early, Seen
+from optiflow.plan.dataflow.folding import CannotFoldError, fold
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
-from optiflow.plan.dataflow.output import Output, hold_output
+from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.onlookers import has_onlookers
+from optiflow.plan.dataflow.output import Output
+from optiflow.plan.dataflow.tally import current_tally
 
 if TYPE_CHECKING:
     from langgraph.channels.base import BaseChannel
@@ -24,85 +31,6 @@ if TYPE_CHECKING:
     from optiflow.plan.dataflow.schedule import Schedule, Stage
 
 __all__ = ["Early", "Lookahead", "Turn"]
-
-
-class Early:
-    """One node's work, started ahead of its turn."""
-
-    def __init__(
-        self,
-        step: int,
-        task: PregelExecutableTask,
-        seen: Mapping[str, Any],
-        guard: Guard | None,
-        output: Output | None = None,
-    ) -> None:
-        self.step = step
-        """The superstep that will be the node's turn."""
-        self.task = task
-        self.seen = seen
-        """What the node could see: key -> value."""
-        self.guard = guard
-        self.output = output or Output()
-        """What it lets out, held back until its turn."""
-        self.future: Any = None
-        self.begun = False
-        self.finished = False
-        self.abandoned = False
-        """Nobody wants the outcome, or it can't be used."""
-        self.error: Exception | None = None
-        self._lock = threading.Lock()
-
-    def begin(self) -> bool:
-        """Asked by the work itself: whether it is still wanted."""
-        with self._lock:
-            self.begun = not self.abandoned
-            return self.begun
-
-    def claim(self) -> bool:
-        """Asked in the node's turn: whether the work has begun; if not, it never will."""
-        with self._lock:
-            self.abandoned = self.abandoned or not self.begun
-            return not self.abandoned
-
-    def spoil(self) -> None:
-        """The outcome can't be used."""
-        with self._lock:
-            self.abandoned = True
-
-    def abandon(self) -> None:
-        """Give the work up: a coroutine is cancelled, a thread's outcome ignored."""
-        self.spoil()
-        if self.future is not None:
-            self.future.cancel()
-
-    def use(self) -> None:
-        """The outcome is about to be handed over."""
-
-    @property
-    def working(self) -> bool:
-        """Whether it takes up one of the run's slots."""
-        return not self.finished and not self.abandoned
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether its writes can be built upon."""
-        return self.finished and not self.abandoned and self.error is None
-
-    def writes(self) -> list[tuple[str, Any]]:
-        """What the node wrote, in its order."""
-        return list(self.task.writes)
-
-    def writes_to(self, key: str) -> list[Any]:
-        """What the node wrote to one key."""
-        return [value for written, value in self.task.writes if written == key]
-
-    def holds(self, now: Mapping[str, Any]) -> bool:
-        """Whether the outcome, success or error, is what the node would come to on this state."""
-        if not self.finished or self.abandoned or (self.guard is not None and self.guard.tripped):
-            return False
-        visible = {key for key in now if self.guard is None or key not in self.guard.withheld}
-        return visible == self.seen.keys() and all(same(now[key], value) for key, value in self.seen.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +52,8 @@ class Lookahead:
         self._early: dict[str, Early] = {}
         self._lock = threading.RLock()
         self._turn: Turn | None = None
+        self._held_off: set[str] = set()
+        self._tallies = [tally for tally in (schedule.tally, current_tally()) if tally is not None]
 
     def arrive(self, name: str, seat: seam.Seat, *, sync: bool) -> Early | None:
         """A node's turn has come.
@@ -133,6 +63,8 @@ class Lookahead:
         """
         with self._lock:
             early = self._early.pop(name, None)
+            if not self._early:
+                self._schedule.busy.discard(self)
             if early is not None and (early.step != seat.step or not seat.triggered or not early.claim()):
                 early.abandon()
                 early = None
@@ -146,18 +78,34 @@ class Lookahead:
     @contextmanager
     def turn(self, name: str, seat: seam.Seat) -> Iterator[None]:
         """Around whatever a node does in its turn."""
+        begun = now()
         try:
             yield
         except BaseException:
             self.leave(name, seat, failed=True)
             raise
+        if self._turn is None or self._turn.early is None:
+            self._schedule.durations.note(name, now() - begun)
         self.leave(name, seat, failed=False)
 
-    def rerun(self) -> None:
-        """The early work of the node whose turn it is was no good: the node now runs in its turn."""
-        with self._lock:
-            if self._turn is not None:
-                self._turn = replace(self._turn, early=None)
+    def commit(self, early: Early, seat: seam.Seat) -> bool:
+        """Whether early work that is not finished goes on as the node's own, now that its turn has come."""
+        return early.commit(seam.values(seat.loop.channels, early.channels), seam.settings(seat.loop))
+
+    def take(self, early: Early, seat: seam.Seat) -> bool:
+        """Whether finished early work can be handed over; if not, the node now runs in its turn."""
+        why = early.why_not(seam.values(seat.loop.channels, early.channels), seam.settings(seat.loop))
+        for tally in self._tallies:
+            if why is None:
+                tally.used()
+            else:
+                tally.redone(why)
+        if why is not None:
+            early.spoil(why)
+            with self._lock:
+                if self._turn is not None:
+                    self._turn = replace(self._turn, early=None)
+        return why is None
 
     def leave(self, name: str, seat: seam.Seat, *, failed: bool) -> None:
         """The turn ends: until the next arrival LangGraph may change the channels, so nothing is started."""
@@ -168,9 +116,10 @@ class Lookahead:
         """The nodes whose work may start while this one runs, nearest first."""
         return self._schedule.path(name)
 
-    def early(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> Early:
+    def early(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None) -> Early:
         """Work that is about to start ahead of its turn."""
-        return Early(step, task, seen, guard)
+        output = Output()
+        return Early(step, contained(task, output), seen, guard, output)
 
     def _drop_strays(self, name: str, step: int) -> None:
         # The run went another way than the edges promised, e.g. an error handler sent it elsewhere.
@@ -180,12 +129,14 @@ class Lookahead:
 
     def _launch(self, turn: Turn) -> None:
         schedule, seat = self._schedule, turn.seat
+        crowded = not turn.sync and seam.is_crowded()
+        if not schedule.promises(turn.name, crowded=crowded) or why_not_contained(seat.loop) is not None:
+            return
         slots = min(schedule.max_concurrency, seat.max_concurrency or schedule.max_concurrency)
         slots -= sum(early.working for early in self._early.values())
         slots -= 1 if turn.early is None else turn.early.working
         written: dict[str, list[Early | None]] = {}
-        before, done = turn.name, turn.early
-        in_order = seat.streams_messages
+        before, done, observed = turn.name, turn.early, False
         for ahead, name in enumerate(self.following(turn.name), start=1):
             if slots <= 0 or not seat.reaches(ahead) or seat.breaks_after(before) or seat.breaks_before(name):
                 return
@@ -193,11 +144,11 @@ class Lookahead:
                 return
             for key in self._keys(schedule.stages[before], done):
                 written.setdefault(key, []).append(done if done is not None and done.succeeded else None)
+            observed = observed or schedule.stages[before].observed
             stage = schedule.stages[name]
-            # Of two messages with one id a stream shows the first: who writes to the same key does it in turn.
-            waits = in_order and any(None in written.get(key, ()) for key in stage.writes)
-            if name in schedule.gains and name not in self._early and not waits:
-                early = self._prepare(turn, stage, ahead, written)
+            worth = name in schedule.gains and name not in schedule.durations.not_worth(crowded=crowded)
+            if worth and name not in self._early:
+                early = self._prepare(turn, stage, ahead, written, observed=observed)
                 if early is not None:
                     self._start(turn, name, early)
                     slots -= 1
@@ -208,7 +159,9 @@ class Lookahead:
             return stage.writes
         return stage.writes | {key for key, _ in done.writes() if key in self._schedule.keys}
 
-    def _prepare(self, turn: Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]]) -> Early | None:
+    def _prepare(
+        self, turn: Turn, stage: Stage, ahead: int, written: Mapping[str, list[Early | None]], *, observed: bool
+    ) -> Early | None:
         schedule, loop, node = self._schedule, turn.seat.loop, self._nodes[stage.name]
         view: dict[str, BaseChannel[Any, Any, Any]] = {}
         for key in stage.reads & written.keys():
@@ -224,49 +177,81 @@ class Lookahead:
             return None
         if node.mapper is None:
             view.update((key, seam.empty_channel()) for key in withheld)
-        seen = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
+        values = seam.values({**loop.channels, **view}, [key for key in node.channels if key not in withheld])
+        seen = Seen.of(stage, values, seam.settings(loop))
+        if stage.unsteady is not None and (observed or has_onlookers(loop)):
+            # What they change may have its old value again whenever it is compared: a gauge, a flag.
+            seen = "observer"
+        if isinstance(seen, str):
+            self._hold_off(stage.name, seen)
+            return None
         try:
             task = seam.prepare(loop, node, stage.name, ahead, view)
         except Exception:  # noqa: BLE001 - the state does not fit the node's schema yet; if it never does, its turn will say so
             return None
         if task is None or (task.cache_key is not None and loop.cache is not None):
             return None
+        if not turn.sync:
+            task = replace(task, proc=seam.detached(task.proc))
         guard = Guard(stage.name, frozenset(withheld)) if withheld else None
         if guard is not None:
             task = replace(task, proc=guarded(task.proc, guard))
-        return self.early(turn.seat.step + ahead, task, seen, guard)
+        early = self.early(turn.seat.step + ahead, task, seen, guard)
+        early.channels = tuple(node.channels)
+        early.output.unsteady = stage.unsteady
+        return early
+
+    def _hold_off(self, name: str, kind: str) -> None:
+        # The node is looked at again each time that anything has finished.
+        if name not in self._held_off:
+            self._held_off.add(name)
+            for tally in self._tallies:
+                tally.held_off(kind)
 
     def _start(self, turn: Turn, name: str, early: Early) -> None:
         self._early[name] = early
+        self._schedule.busy.add(self)
+        for tally in self._tallies:
+            tally.started()
         if turn.sync:
-            early.future = seam.start_thread(turn.seat.loop, name, partial(self._run, early))
+            early.future = seam.start_thread(turn.seat.loop, name, partial(self._run, early), early.abandon)
         else:
             work = partial(self._arun, early, turn.seat.streaming)
             early.future = seam.start_async(turn.seat.loop, name, work)
 
     def _run(self, early: Early) -> None:
         if early.begin():
+            begun = now()
             try:
                 with hold_output(early.output):
                     seam.run(early.task)
-            except (GraphBubbleUp, seam.NotAheadError):
-                early.spoil()
-            except Exception as error:  # noqa: BLE001 - raised in the node's turn
+            except (GraphBubbleUp, seam.NotAheadError) as error:
+                early.spoil(getattr(error, "kind", None))
+            except BaseException as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
-            self._finish(early)
+            self._finish(early, now() - begun)
 
     async def _arun(self, early: Early, streaming: bool) -> None:
         if early.begin():
+            begun = now()
             try:
                 with hold_output(early.output):
                     await seam.arun(early.task, streaming=streaming)
-            except (GraphBubbleUp, seam.NotAheadError):
+            except asyncio.CancelledError:
                 early.spoil()
-            except Exception as error:  # noqa: BLE001 - raised in the node's turn
+                raise
+            except (GraphBubbleUp, seam.NotAheadError) as error:
+                early.spoil(getattr(error, "kind", None))
+            except BaseException as error:  # noqa: BLE001 - raised in the node's turn
                 early.error = error
-            self._finish(early)
+            self._finish(early, now() - begun)
 
-    def _finish(self, early: Early) -> None:
+    def _finish(self, early: Early, seconds: float) -> None:
+        self._schedule.durations.note(early.task.name, seconds)
+        # What has changed while the node worked may be changed back by its turn: a gauge, a flag.
+        why = early.seen.taken.changed()
+        if why is not None and not early.committed:
+            early.spoil(why)
         with self._lock:
             early.finished = True
             if self._turn is not None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
+from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
+from optiflow.plan.dataflow.output import Names
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -31,7 +33,8 @@ class ScheduledNode(Runnable[Any, Any]):
         self.name: str = name
         self.own = nodes[name]
         """The node with its own work, which is what is started ahead."""
-        self._schedule = schedule
+        self.schedule = schedule
+        """What may overlap, and what came of it."""
         self._nodes = nodes
         self._inside = inside
 
@@ -42,34 +45,44 @@ class ScheduledNode(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in a synchronous run."""
+        if self._is_alone(sync=True):
+            begun = now()
+            result = self._inner.invoke(input, config, **kwargs)
+            self.schedule.durations.note(self.name, now() - begun)
+            return result
         arrival = self._arrive(config, sync=True)
         if arrival is None:
             return self._inner.invoke(input, config, **kwargs)
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    early.output.release(Names(seat.task_id, input))
                 concurrent.futures.wait([early.future])
-                if self._is_good(seat, early):
-                    early.output.release()
+                if lookahead.take(early, seat):
+                    early.output.release(Names(seat.task_id, input))
                     return _hand_over(early, config)
-                early.spoil()
-                lookahead.rerun()
             return self._inner.invoke(input, config, **kwargs)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run the node in its turn, in an asynchronous run."""
+        if self._is_alone(sync=False):
+            begun = now()
+            result = await self._inner.ainvoke(input, config, **kwargs)
+            self.schedule.durations.note(self.name, now() - begun)
+            return result
         arrival = self._arrive(config, sync=False)
         if arrival is None:
             return await self._inner.ainvoke(input, config, **kwargs)
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
-                if self._is_good(seat, early):
-                    await early.output.arelease()
+                if lookahead.take(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                     return _hand_over(early, config)
-                early.spoil()
-                lookahead.rerun()
             return await self._inner.ainvoke(input, config, **kwargs)
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
@@ -82,25 +95,27 @@ class ScheduledNode(Runnable[Any, Any]):
         seat, lookahead, early = arrival
         with lookahead.turn(self.name, seat):
             if early is not None:
+                if lookahead.commit(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                 await _finished(early)
-                if self._is_good(seat, early):
-                    await early.output.arelease()
+                if lookahead.take(early, seat):
+                    await early.output.arelease(Names(seat.task_id, input))
                     _hand_over(early, config)
                     return
-                early.spoil()
-                lookahead.rerun()
             async for chunk in self._inner.astream(input, config, **kwargs):
                 yield chunk
+
+    def _is_alone(self, *, sync: bool) -> bool:
+        """Whether nothing was started ahead in any run of the graph, and nothing is to be started during this node."""
+        schedule = self.schedule
+        return not schedule.busy and not schedule.promises(self.name, crowded=not sync and seam.is_crowded())
 
     def _arrive(self, config: RunnableConfig | None, *, sync: bool) -> tuple[seam.Seat, Lookahead, Early | None] | None:
         seat = None if config is None else seam.current_seat(config)
         if seat is None:
             return None
-        lookahead = seam.attached(seat.loop, self._schedule, lambda: self._schedule.lookahead(self._nodes))
+        lookahead = seam.attached(seat.loop, self.schedule, lambda: self.schedule.lookahead(self._nodes))
         return seat, lookahead, lookahead.arrive(self.name, seat, sync=sync)
-
-    def _is_good(self, seat: seam.Seat, early: Early) -> bool:
-        return early.holds(seam.values(seat.loop.channels, self.own.channels))
 
 
 def _hand_over(early: Early, config: RunnableConfig | None) -> None:

@@ -9,7 +9,7 @@ from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.channels.last_value import LastValue
 from langgraph.graph.message import add_messages
 
-from optiflow.plan.inference import is_pure_function
+from optiflow.plan.inference.infer import is_pure_function
 
 __all__ = ["is_pure_reducer"]
 

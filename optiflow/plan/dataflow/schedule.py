@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from optiflow.plan.dataflow.durations import Durations
+from optiflow.plan.dataflow.tally import Tally
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph, StateGraph
     from langgraph.pregel._read import PregelNode
 
     from optiflow.plan.dataflow.lookahead import Lookahead
+    from optiflow.plan.guards.reads import Read
 
 __all__ = ["WINDOW", "Schedule", "Stage"]
 
@@ -37,6 +42,24 @@ class Stage:
 
     waits: bool = True
     """Whether its work is more than computing."""
+
+    seen: tuple[Read, ...] = ()
+    """What its code reads outside of its state."""
+
+    settings: frozenset[str] | None = frozenset()
+    """Entries of the run's configuration that it reads; None: any."""
+
+    classes: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    """State key -> the class of the application's that it is annotated with, for which the code was followed."""
+
+    vouched: bool = False
+    """Whether the application answers for the node, so that values need not be plain data."""
+
+    observed: bool = False
+    """Whether others than the run's own handlers are told of its work."""
+
+    unsteady: str | None = None
+    """What it reads that whoever it tells of its work might change; None: nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +91,15 @@ class Schedule:
     max_concurrency: int = 32
     """How many nodes of a run may work at once."""
 
+    tally: Tally = field(default_factory=Tally)
+    """What came of early work in all runs of the graph."""
+
+    durations: Durations = field(default_factory=Durations)
+    """How long nodes have taken in runs of the graph."""
+
+    busy: WeakSet[Lookahead] = field(default_factory=WeakSet)
+    """Of the runs of the graph, those in which something has been started and waits for its turn."""
+
     def path(self, name: str) -> Iterator[str]:
         """The nodes that follow ``name`` with certainty, nearest first, at most `WINDOW` of them."""
         seen = {name}
@@ -78,6 +110,17 @@ class Schedule:
             yield following
             seen.add(following)
             name = following
+
+    def promises(self, name: str, *, crowded: bool) -> bool:
+        """Whether anything that could start while a node runs might be worth an early start."""
+        ahead = self._ahead_of.get(name)
+        if ahead is None:
+            ahead = self._ahead_of.setdefault(name, self.gains.intersection(self.path(name)))
+        return not ahead <= self.durations.not_worth(crowded=crowded)
+
+    @cached_property
+    def _ahead_of(self) -> dict[str, frozenset[str]]:
+        return {}
 
     def needs(self, name: str, before: str) -> frozenset[str]:
         """Keys that ``name`` reads and ``before`` may write."""

@@ -11,15 +11,17 @@ from langgraph.constants import END, START
 
 from optiflow.optimizations.base import Decision
 from optiflow.plan.dataflow.folding import stable
+from optiflow.plan.dataflow.observers import is_known_langchain
 from optiflow.plan.dataflow.reducers import is_pure_reducer
 from optiflow.plan.dataflow.schedule import Schedule, Stage
 from optiflow.plan.dataflow.seam import is_known_langgraph
+from optiflow.plan.inference.infer import declared_classes
 from optiflow.plan.schema import hidden_readers
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
 
-__all__ = ["overlap", "quoted", "why_not_at_all", "why_not_early"]
+__all__ = ["overlap", "quoted", "stage_of", "why_not_at_all", "why_not_early"]
 
 
 def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str = "") -> GraphPlan:
@@ -46,15 +48,9 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
         for name, node in plan.nodes.items()
     }
     stages = {
-        name: Stage(
-            name,
-            writes=node.effects.writes,
-            reads=node.effects.reads or frozenset(),
-            early=refusals[name] is None,
-            waits=node.effects.waits,
-        )
+        name: stage_of(node, early=refusals[name] is None)
         for name, node in plan.nodes.items()
-        if name in chained and node.effects.writes is not None
+        if name in chained and node.effects.writes is not None and _why_nothing_crosses(node) is None
     }
     schedule = Schedule(
         stages=stages,
@@ -69,6 +65,39 @@ def overlap(plan: GraphPlan, *, toggle: str, max_concurrency: int, prefix: str =
     if schedule.gains and max_concurrency > 1:
         plan = plan.with_finisher(schedule)
     return plan.decide(*inner, *decisions)
+
+
+def stage_of(node: NodePlan, *, early: bool) -> Stage:
+    """What a schedule knows of a node whose writes are known."""
+    effects = node.effects
+    inferred = effects.source == "inferred"
+    return Stage(
+        node.name,
+        writes=effects.writes or frozenset(),
+        reads=effects.reads or frozenset(),
+        early=early,
+        waits=effects.waits,
+        seen=effects.seen,
+        settings=effects.settings if inferred else frozenset(),
+        classes=declared_classes(node.input_schema) if early and inferred else {},
+        vouched=not inferred,
+        observed=effects.observed or effects.speaks,
+        unsteady=_unsteady(node),
+    )
+
+
+def _unsteady(node: NodePlan) -> str | None:
+    """What a node reads that whoever is told of its work, a callback handler say, might change."""
+    return next((read.label for read in node.effects.seen if not read.steady), None)
+
+
+def _why_nothing_crosses(node: NodePlan) -> str | None:
+    """Why nothing may start early across a node, nor the node itself: the order of time shows."""
+    if node.effects.clock is not None:
+        return f"{node.effects.clock}, whose order with other nodes shows"
+    if node.effects.paces:
+        return "it only waits, which paces the run"
+    return None
 
 
 def _overlap_subgraphs(
@@ -89,6 +118,8 @@ def why_not_at_all(plan: GraphPlan) -> str | None:
     """Why no node of a graph may start early, or None where some may."""
     if not is_known_langgraph():
         return "this version of LangGraph prepares its tasks in a way that is not known"
+    if not is_known_langchain():
+        return "this version of LangChain tells callback handlers in a way that is not known"
     if plan.compiled is not None and plan.compiled.step_timeout is not None:
         return "the graph limits the time of a step, which a head start would stretch"
     return None
@@ -138,6 +169,12 @@ def why_not_early(plan: GraphPlan, node: NodePlan) -> str | None:
     effects = node.effects
     if not effects.known or effects.reads is None:
         return effects.reason or "its effects are not known"
+    ordered = _why_nothing_crosses(node)
+    if ordered is not None:
+        return ordered
+    unsteady = _unsteady(node)
+    if effects.speaks and unsteady is not None:
+        return f"it prints or logs, and reads {unsteady!r}, which whoever is told may change"
     if plan.subplan(node.name) is not None:
         return "it is a graph of its own, whose checkpoints belong to its turn"
     if node.name in plan.branches:

@@ -7,6 +7,8 @@ makes `current_loop` return None, and the graph then runs in program order, as w
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
@@ -15,21 +17,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from langgraph._internal._constants import (
     CONF,
     CONFIG_KEY_CALL,
     CONFIG_KEY_RESUMING,
+    CONFIG_KEY_RUNTIME,
     CONFIG_KEY_SEND,
     CONFIG_KEY_TASK_ID,
     PULL,
 )
+from langgraph._internal._runnable import RunnableCallable
 from langgraph.channels.ephemeral_value import EphemeralValue
 from langgraph.channels.last_value import LastValue
 from langgraph.pregel._algo import prepare_next_tasks
-from langgraph.pregel._messages import StreamMessagesHandler
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
+
+from optiflow.plan.inference.static import is_executor
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -44,11 +49,14 @@ __all__ = [
     "arun",
     "attached",
     "current_seat",
+    "detached",
     "empty_channel",
+    "is_crowded",
     "is_known_langgraph",
     "prepare",
     "run",
     "send",
+    "settings",
     "start_async",
     "start_thread",
     "values",
@@ -61,6 +69,9 @@ _NEEDED = (
     "managed", "manager", "step", "stop", "store", "submit", "tasks",
 )  # fmt: skip
 """What is asked of a loop."""
+
+CROWD = 8
+"""How many callbacks may wait on an event loop that counts as free."""
 
 _TO = "branch:to:"
 """Beginning of the name of the channel that starts a node."""
@@ -75,7 +86,16 @@ _PREPARING = frozenset(
 
 
 class NotAheadError(BaseException):
-    """A node did, ahead of its turn, what can only be done in its turn. No node may catch it by accident."""
+    """A node did, ahead of its turn, what can only be done in its turn. No node may catch it by accident.
+
+    Args:
+        message: What it did.
+        kind: Which kind of guard it ran into.
+    """
+
+    def __init__(self, message: str, kind: Literal["state", "observer"] = "observer") -> None:
+        super().__init__(message)
+        self.kind: Literal["state", "observer"] = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +130,6 @@ class Seat:
         """The run's own limit, if it has one."""
         limit: int | None = self.loop.config.get("max_concurrency")
         return limit
-
-    @property
-    def streams_messages(self) -> bool:
-        """Whether somebody is told of the messages of this run, of which each id is told once: the first's."""
-        manager = self.loop.manager
-        return manager is not None and any(
-            isinstance(handler, StreamMessagesHandler) for handler in manager.inheritable_handlers
-        )
 
     def breaks_before(self, name: str) -> bool:
         """Whether the run may stop before this node."""
@@ -268,26 +280,102 @@ def start_async(loop: PregelLoop, name: str, work: Callable[[], Any]) -> Any:
     return loop.submit(work, __name__=name, __cancel_on_exit__=True, __reraise_on_exit__=False)
 
 
-def start_thread(loop: PregelLoop, name: str, work: Callable[[], None]) -> Future[None]:
-    """Start a thread that the run waits for when it ends.
+def start_thread(loop: PregelLoop, name: str, work: Callable[[], None], at_end: Callable[[], None]) -> Future[None]:
+    """Start a thread for which nobody waits when the run ends.
 
     Not on the run's own pool, whose few workers the nodes of the superstep need.
+
+    Args:
+        loop: The run's loop.
+        name: Name for the thread.
+        work: Called in the thread, with a copy of the present context.
+        at_end: Called when the run ends while the thread still works.
+
+    Returns:
+        Done when the work is.
     """
     future: Future[None] = Future()
     executor = loop.submit.__self__  # type: ignore[attr-defined]
-    executor.tasks[future] = (True, False)
-    future.add_done_callback(executor.done)
+    # LangGraph cancels what it knows of and waits until it is done; the thread itself it need not wait for.
+    sign = _Sign(at_end)
+    executor.tasks[sign] = (True, False)
+    future.add_done_callback(lambda _: executor.tasks.pop(sign, None))
+    _thread(future, work, name)
+    return future
+
+
+class _Sign(Future[None]):
+    """Tells of the end of a synchronous run by being cancelled."""
+
+    def __init__(self, at_end: Callable[[], None]) -> None:
+        super().__init__()
+        self._at_end = at_end
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        self._at_end()
+        self.set_running_or_notify_cancel()
+        return cancelled
+
+
+def detached(proc: Any) -> Any:
+    """A compiled node's work that leaves no thread of the event loop's own pool behind, for which its end would wait.
+
+    Args:
+        proc: The work. Where its node is a plain function, an asynchronous run would run that on the loop's pool.
+    """
+    steps = getattr(proc, "steps", ())
+    node: Any = next(iter(steps), None)
+    if (
+        not isinstance(node, RunnableCallable)
+        or node.func is None
+        or not (node.afunc is None or is_executor(node.afunc))
+    ):
+        return proc
+    node, twin = copy.copy(node), copy.copy(proc)
+    node.afunc = partial(_in_thread, node.func)
+    twin.steps = [node, *steps[1:]]
+    return twin
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run a function in a thread for which nobody waits."""
+    future: Future[Any] = Future()
+    _thread(future, partial(function, *args, **kwargs), getattr(function, "__name__", "node"))
+    return await asyncio.wrap_future(future)
+
+
+def _thread(future: Future[Any], work: Callable[[], Any], name: str) -> None:
+    """Run work in a thread of its own, with a copy of the present context; its outcome goes into the future."""
     context = copy_context()
 
     def body() -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            context.run(work)
+            result = context.run(work)
         except BaseException as error:  # noqa: BLE001 - the future carries it to whoever waits
-            future.set_exception(error)
+            # An event loop can't raise it, as LangChain says of what runs in its own threads.
+            future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
         else:
-            future.set_result(None)
+            future.set_result(result)
 
     threading.Thread(target=body, name=f"optiflow:{name}", daemon=True).start()
-    return future
+
+
+def is_crowded() -> bool:
+    """Whether the running event loop has more to do at this moment than a few callbacks."""
+    ready = getattr(asyncio.get_running_loop(), "_ready", ())
+    return len(ready) > CROWD
+
+
+def settings(loop: PregelLoop) -> Mapping[str, Any]:
+    """What the application has put into the run's configuration, and its context."""
+    configured = loop.config.get(CONF, {})
+    runtime = configured.get(CONFIG_KEY_RUNTIME)
+    own = {name: value for name, value in configured.items() if not name.startswith(("__", "checkpoint"))}
+    entries = {name: value for name, value in loop.config.items() if name in _ENTRIES}
+    return {**entries, **own, "context": getattr(runtime, "context", None), "configurable": own}
+
+
+_ENTRIES = frozenset({"tags", "metadata", "run_name", "max_concurrency", "recursion_limit", "run_id"})

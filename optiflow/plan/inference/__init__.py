@@ -2,7 +2,3 @@
 
 `knowledge` lists what is taken for granted; everything that is not followed and not listed is unknown.
 """
-
-from optiflow.plan.inference.infer import infer_effects, is_pure_function, may_wait
-
-__all__ = ["infer_effects", "is_pure_function", "may_wait"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from optiflow.plan.inference import runnables
@@ -11,6 +11,7 @@ from optiflow.plan.inference.calls import Calls
 from optiflow.plan.inference.findings import Findings, UnknownCodeError
 from optiflow.plan.inference.frame import Frame
 from optiflow.plan.inference.objects import Arguments
+from optiflow.plan.inference.parts import look
 from optiflow.plan.inference.values import DATA, Value, known, model
 from optiflow.plan.source import syntax_of
 
@@ -27,6 +28,7 @@ class Analysis(Calls):
         super().__init__(findings)
         self._stack: list[object] = []
         self._memo: dict[object, Value] = {}
+        self._asked: list[int] = []
 
     def run(self, function: FunctionType, arguments: Arguments, owner: Value | None) -> Value:
         """Follow a Python function.
@@ -51,6 +53,7 @@ class Analysis(Calls):
             raise UnknownCodeError(f"the source of {function.__qualname__!r} is not available")
         if len(self._stack) > _DEEPEST:
             raise UnknownCodeError(f"calls nest deeper than {_DEEPEST} at {function.__qualname__!r}")
+        self.see_function(function)
         frame = Frame(self, function, {})
         frame.bind(syntax.args, replace(arguments, values=values), _defaults(function))
         self._stack.append(key)
@@ -107,16 +110,28 @@ class Analysis(Calls):
         Raises:
             UnknownCodeError: A part may do what can't be followed.
         """
-        parts = runnables.look(runnable)
-        self.findings.waits = True
+        parts = look(runnable)
+        self.findings.waits = self.findings.asks = True
+        self.findings.observed = self.findings.observed or bool(parts.observers)
+        self.see_runnable(runnable)
         if parts.outside is not None:
             self.findings.touch(parts.outside)
-        for function in parts.functions:
-            self.run_callable(function)
+        if id(runnable) not in self._asked:
+            # A model's methods may call each other.
+            self._asked.append(id(runnable))
+            for function in parts.functions:
+                self.run_callable(function)
+            self._asked.pop()
         return parts.answer
 
     def run_callable(self, function: Any) -> None:
         """Follow a callable that somebody else calls with data."""
+        if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
+            # Not by its name: asking a Runnable is taken for granted once its methods were followed.
+            self.call_function(
+                function.__func__, Arguments((DATA,), {}, more=True), known(function.__self__), None, None
+            )
+            return
         self.call_object(function, Arguments((DATA,), {}), None, None)
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import enum
 import functools
 import inspect
+import logging
+import operator
 import time
 from abc import abstractmethod
 from dataclasses import is_dataclass, replace
 from types import (
     BuiltinFunctionType,
+    ClassMethodDescriptorType,
     FunctionType,
     MethodDescriptorType,
     MethodType,
@@ -22,26 +26,35 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from optiflow.plan.guards.content import is_plain
+from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
 from optiflow.plan.inference import results, runnables
-from optiflow.plan.inference.classes import filled_fields, is_plain, is_users, only_stores
+from optiflow.plan.inference.classes import filled_fields, is_users
+from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.hidden import hidden_code, is_typed_dict
+from optiflow.plan.inference.inherited import inherited, is_super, stores
 from optiflow.plan.inference.knowledge import (
-    CALLED_KEYWORDS,
     FILLING,
-    HIGHER_ORDER,
     MUTATORS,
     Plain,
+    called_arguments,
     data_class_methods,
     is_outside,
     is_print,
     is_pure,
     pure_methods,
     qualified,
+    refused_keywords,
+    takes_text,
     varies,
 )
 from optiflow.plan.inference.objects import Arguments, Objects
-from optiflow.plan.inference.operators import ANY, hidden_operator
+from optiflow.plan.inference.operations import computed_attributes
+from optiflow.plan.inference.operators import ANY, hidden_operator, is_inert
+from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
+from optiflow.plan.inference.vouching import name_of_class
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.expressions import Expressions
@@ -52,6 +65,13 @@ _CALLED_BY_OTHERS = (
     FunctionType, MethodType, functools.partial, BuiltinFunctionType, MethodDescriptorType, MethodWrapperType,
     WrapperDescriptorType,
 )  # fmt: skip
+_KNOWN_CALLABLES = frozenset(_CALLED_BY_OTHERS) | {ClassMethodDescriptorType}
+"""Types of callables that keep nothing; any other is an instance of a class with ``__call__``."""
+
+_LOGGERS = (logging.Logger, logging.RootLogger, logging.LoggerAdapter)
+_LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
+"""Methods of loggers that make a record and do nothing else."""
+
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
@@ -72,9 +92,12 @@ class Calls(Objects):
 
     def call(self, node: ast.Call, frame: Expressions) -> Value:
         """The value of a call, after looking at everything that it does."""
+        if isinstance(node.func, ast.Attribute) and is_super(node.func.value, frame):
+            return self._call_inherited(node.func.attr, self._arguments(node, frame), frame, node)
         if isinstance(node.func, ast.Attribute):
             owner = frame.eval(node.func.value)
             if owner.kind == "object" and type(owner.obj) in _BUILTIN:
+                self.plain(owner.obj, frame, node)
                 owner = data(type(owner.obj))
             if owner.kind != "object":
                 return self._call_method(owner, node.func.attr, self._arguments(node, frame), frame, node)
@@ -83,6 +106,17 @@ class Calls(Objects):
             function = frame.eval(node.func)
         arguments = self._arguments(node, frame)
         return self.call_value(function, arguments, frame, node)
+
+    def _call_inherited(self, name: str, arguments: Arguments, frame: Any, node: ast.Call) -> Value:
+        """``super().name(...)``."""
+        found = inherited(name, frame)
+        if found is not None and isinstance(found[1], FunctionType):
+            return self.call_function(found[1], arguments, found[0], frame, node)
+        if found is None or not stores(found[1]):
+            raise UnknownCodeError(_at(frame, node, f"super().{name}() is not followed"))
+        self._look_at_functions(arguments, frame, node)
+        self._absorb_state(arguments, frame, node)
+        return known(None)
 
     def call_value(self, function: Value, arguments: Arguments, frame: Expressions, node: ast.AST) -> Value:
         """Call a value."""
@@ -123,7 +157,7 @@ class Calls(Objects):
             self.findings.touch(f"{frame.place(node)} {name}() of the run")
             return DATA
         if owner.kind == "model":
-            self.findings.waits = True
+            self.findings.waits = self.findings.asks = True
             self._hand_over(arguments, frame, node)
             return runnables.method_of_model(owner, name)
         return self._call_on_data(owner, name, arguments, frame, node)
@@ -154,17 +188,18 @@ class Calls(Objects):
         ):
             return self._change(owner, name, arguments, frame, node)
         if name in pure_methods(cls):
+            if name in ("format", "format_map"):
+                self._look_at_attributes(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
-            method = inspect.getattr_static(cls, name, None)
-            if (
-                name in data_class_methods()
-                and (issubclass(cls, BaseModel | tuple) or is_dataclass(cls))
-                and not is_users(method)
-            ):
+            method = class_attribute(cls, name)
+            if name in data_class_methods() and _has_fields(cls) and not is_users(getattr(method, "__func__", method)):
+                if name_of_class(cls) is None:
+                    self._look_into(cls, owner, Arguments((), {}, more=True), frame, node)
                 return FRESH
-            if isinstance(method, FunctionType):
+            if isinstance(method, FunctionType) and not is_opaque(cls):
+                self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
                 return self.call_function(method, arguments, owner, frame, node)
         if name in MUTATORS:
             return self._change(owner, name, arguments, frame, node)
@@ -185,7 +220,11 @@ class Calls(Objects):
 
     def call_object(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         """Call a known object."""
+        if type(obj) not in _KNOWN_CALLABLES and not isinstance(obj, type):
+            return self._call_instance(obj, arguments, frame, node)
         if isinstance(obj, functools.partial):
+            for name in obj.keywords:
+                self.findings.see(Item(obj.keywords, name), "code", name, obj.keywords[name])
             given = Arguments(
                 (*map(known, obj.args), *arguments.values),
                 {**{name: known(value) for name, value in obj.keywords.items()}, **arguments.named},
@@ -205,32 +244,45 @@ class Calls(Objects):
             self.findings.speaks = True
             return known(None)
         if is_outside(obj):
+            self._follow_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
         if obj is asyncio.to_thread and arguments.values:
-            self.findings.waits = True
+            self.findings.waits = self.findings.asks = True
             return self.call_value(arguments.values[0], replace(arguments, values=arguments.values[1:]), frame, node)
         if (obj is getattr or obj is hasattr) and len(arguments.values) > 1 and arguments.values[1].kind == "object":
             return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
-            self.findings.waits = self.findings.waits or obj is time.sleep
+            self._look_at_time(obj, frame, node)
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._look_at_called(obj, arguments, frame, node)
             self._absorb_state(arguments, frame, node)
+            owner = getattr(obj, "__self__", None)
+            if reads_clock(obj) and isinstance(owner, type):
+                return fresh(owner)
             return results.of_pure(obj, arguments.values, list(arguments.named))
         if isinstance(obj, type):
             return self._construct(obj, arguments, frame, node)
         if isinstance(obj, FunctionType):
             return self.call_function(obj, arguments, None, frame, node)
-        method = inspect.getattr_static(type(obj), "__call__", None)
-        if isinstance(method, FunctionType) and is_users(method):
-            return self.call_function(method, arguments, known(obj), frame, node)
-        wrapped = getattr(obj, "__wrapped__", None)
-        if isinstance(wrapped, FunctionType) and type(obj).__module__ == "functools":
-            raise UnknownCodeError(_at(frame, node, f"{wrapped.__name__!r} remembers its results"))
         raise UnknownCodeError(_at(frame, node, f"calls {_name(obj)}, which is not known"))
+
+    def _call_instance(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
+        """Call an instance of a class, of which nothing is asked but what its class holds."""
+        cls = type(obj)
+        if cls is functools._lru_cache_wrapper:
+            raise UnknownCodeError(_at(frame, node, f"{obj.__name__!r} remembers its results"))
+        if cls is operator.itemgetter:
+            self._look_at_functions(arguments, frame, node)
+            self._absorb_state(arguments, frame, node)
+            return data()
+        method = class_attribute(cls, "__call__")
+        if not is_users(method) or is_opaque(cls):
+            raise UnknownCodeError(_at(frame, node, f"calls a {cls.__qualname__}, which is not known"))
+        self.findings.see(ClassAttribute(cls, "__call__"), "class", f"{cls.__name__}.__call__", method)
+        return self.call_function(method, arguments, known(obj), frame, node)
 
     def call_function(
         self, function: FunctionType, arguments: Arguments, owner: Value | None, frame: Any, node: Any
@@ -246,6 +298,12 @@ class Calls(Objects):
         owner, function = obj.__self__, obj.__func__
         name = getattr(function, "__name__", "")
         if runnables.is_logger(owner):
+            if type(owner) not in _LOGGERS or name not in _LOGGING or arguments.more:
+                raise UnknownCodeError(_at(frame, node, f".{name}() of a {type(owner).__name__} is not followed"))
+            self._look_at_functions(arguments, frame, node)
+            self.findings.see(
+                Computed(logging.getLogRecordFactory), "code", "the factory of log records", logging.LogRecord
+            )
             self.findings.speaks = True
             self._absorb_state(arguments, frame, node)
             return known(None)
@@ -253,7 +311,9 @@ class Calls(Objects):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"writes a log with {type(owner).__module__}"))
             return known(None)
-        if isinstance(owner, type) and is_pure(owner):
+        if isinstance(owner, type) and is_pure(obj):
+            self._look_at_time(obj, frame, node)
+            self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_pure(owner, (), ())
@@ -261,35 +321,68 @@ class Calls(Objects):
         if asked:
             answer = self.answer(owner)
             self._hand_over(arguments, frame, node)
+            if runnables.shapes(name) and isinstance(function, FunctionType) and is_users(function):
+                return self.call_function(function, arguments, known(owner), frame, node)
             return runnables.method_of_model(model(answer), name)
         if (is_outside(type(owner)) and name not in FILLING) or is_outside(obj):
             self._absorb_state(arguments, frame, node)
             self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(function))}"))
             return DATA
-        if isinstance(owner, type) and issubclass(owner, BaseModel) and name in data_class_methods():
+        if (
+            isinstance(owner, type)
+            and issubclass(owner, BaseModel)
+            and name in data_class_methods()
+            and not is_users(function)
+        ):
             self._absorb_state(arguments, frame, node)
+            if name_of_class(owner) is None:
+                self._look_into(owner, fresh(owner), Arguments((), {}, more=True), frame, node)
             return fresh(owner)
         if isinstance(function, FunctionType):
             return self.call_function(function, arguments, known(owner), frame, node)
         return self.call_object(function, arguments, frame, node)
 
-    def _construct(self, cls: type, arguments: Arguments, frame: Any, node: Any) -> Value:
+    def _construct(self, cls: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         self._look_at_functions(arguments, frame, node)
         self._absorb_state(arguments, frame, node)
         if runnables.is_trusted_model(cls):
             return model(runnables.MESSAGE)
-        if issubclass(cls, dict | enum.Enum) or only_stores(cls):
-            given = built(*arguments.named, *filled_fields(cls))
-            return Value("data", fresh=True, typ=cls, shapes=given.shapes)
-        init = inspect.getattr_static(cls, "__init__", None)
-        made = fresh(cls)
-        # An error is made to be raised: the run ends with it.
-        if issubclass(cls, BaseException) or (init is object.__init__ and cls.__new__ is object.__new__):
-            return made
-        if isinstance(init, FunctionType) and type(cls) is type and cls.__new__ is object.__new__:
-            self.call_function(init, arguments, made, frame, node)
-            return made
-        raise UnknownCodeError(_at(frame, node, f"makes a {cls.__qualname__}, which is not known"))
+        if is_typed_dict(cls):
+            return built(*arguments.named)
+        if issubclass(cls, enum.Enum):
+            self._look_into(cls, data(cls), Arguments((), {}), frame, node)
+            return data(cls)
+        given = built(*arguments.named, *filled_fields(cls))
+        made = Value("data", fresh=True, typ=cls, shapes=given.shapes) if _has_fields(cls) else fresh(cls)
+        self._look_into(cls, made, arguments, frame, node)
+        return made
+
+    def _look_into(self, cls: type, made: Value, arguments: Arguments, frame: Any, node: Any) -> None:
+        """An instance is made, copied or dumped: the application's code that runs then is followed."""
+        hidden = hidden_code(cls)
+        if hidden.refused is not None:
+            raise UnknownCodeError(_at(frame, node, hidden.refused))
+        for name in ("__init__", "__new__", "__post_init__"):
+            method = class_attribute(cls, name)
+            if is_users(getattr(method, "__func__", method)):
+                self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
+        if hidden.init is not None:
+            self.call_function(hidden.init, arguments, made, frame, node)
+        for after in hidden.after:
+            self.call_function(after, Arguments((), {}, more=True), made, frame, node)
+        for function in hidden.functions:
+            self.call_object(function, Arguments((DATA,), {}, more=True), frame, node)
+
+    def _look_at_time(self, obj: Any, frame: Any, node: Any) -> None:
+        """Waiting for a timer, and reading a clock: only what does not change for a while may be read early."""
+        if obj is time.sleep or obj is asyncio.sleep:
+            self.findings.sleeps = True
+            self.findings.waits = self.findings.waits or obj is time.sleep
+        if reads_clock(obj):
+            if frame is not None and is_coarse(frame, node, obj):
+                self.findings.see(Computed(quarter_of_an_hour), "clock", "the date", quarter_of_an_hour())
+            else:
+                self.findings.clock = self.findings.clock or _at(frame, node, f"calls {'.'.join(qualified(obj))}")
 
     def _absorb_state(self, arguments: Arguments, frame: Any, node: Any) -> None:
         self._absorb_input(arguments, frame, node)
@@ -304,28 +397,74 @@ class Calls(Objects):
         # What a model makes of the run's configuration is the same for every node that asks it.
         self._absorb_input(arguments, frame, node)
         self._look_at_functions(arguments, frame, node)
+        self.findings.observed = self.findings.observed or _brings_observers(arguments)
+        for value in arguments.all:
+            if value.kind == "object" and isinstance(value.obj, type) and name_of_class(value.obj) is None:
+                # An answer may be made an instance of it.
+                self._look_into(value.obj, fresh(value.obj), Arguments((), {}, more=True), frame, node)
 
     def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:
         """What a pure function surely calls has to be known."""
-        called = [arguments.named[name] for name in CALLED_KEYWORDS if name in arguments.named]
-        called += arguments.values[:1] if obj in HIGHER_ORDER else ()
+        places, keywords = called_arguments(obj)
+        refused = refused_keywords(obj)
+        if arguments.more and (keywords or refused):
+            raise UnknownCodeError(_at(frame, node, "unpacks arguments that may hand over a function"))
+        for name in refused & arguments.named.keys():
+            if arguments.named[name].kind != "object" or arguments.named[name].obj is not None:
+                raise UnknownCodeError(_at(frame, node, f"hands over a class as {name!r}, whose methods are called"))
+        called = [arguments.named[name] for name in keywords if name in arguments.named]
+        called += [value for at, value in enumerate(arguments.values) if at in places]
         for value in called:
             if value.kind == "object" and isinstance(value.obj, type):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind != "object" and value.code is None:
+            elif value.kind != "object" and value.code is None and not takes_text(obj):
                 raise UnknownCodeError(_at(frame, node, "hands over a function that is not known"))
+        if obj is type and (len(arguments.values) != 1 or arguments.named):
+            raise UnknownCodeError(_at(frame, node, "makes a class"))
+        if obj is dataclasses.replace and arguments.values:
+            cls = plain_class(arguments.values[0].typ)
+            if cls is None or not is_dataclass(cls):
+                raise UnknownCodeError(_at(frame, node, "makes an instance of a class that is not known"))
+            self._look_into(cls, fresh(cls), Arguments((), {}, more=True), frame, node)
+
+    def _look_at_attributes(self, arguments: Arguments, frame: Any, node: Any) -> None:
+        """A text with ``{x.name}`` reads attributes of what it is formatted with."""
+        for value in arguments.all:
+            cls = plain_class(value.typ)
+            if cls is not None and computed_attributes(cls):
+                raise UnknownCodeError(_at(frame, node, f"may read what {cls.__name__} computes when it is asked"))
 
     def _look_at_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         """Functions that are handed over will be called, with nobody knows what."""
+        self._follow_functions(arguments, frame, node)
+        for value in arguments.all:
+            if value.code is not None or (value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS)):
+                continue
+            if value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
+                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
+            if hidden := hidden_operator(value, ANY):
+                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
+
+    def _follow_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
         for value in arguments.all:
             if value.code is not None and frame is not None:
                 self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
             elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
                 self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind == "object" and not is_plain(value.obj):
-                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
-            elif hidden := hidden_operator(value, ANY):
-                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
+
+
+def _has_fields(cls: type) -> bool:
+    return issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def _brings_observers(arguments: Arguments) -> bool:
+    """Whether a Runnable may be asked with callback handlers that the run does not know of."""
+    configs = [*arguments.values[1:2], *filter(None, [arguments.named.get("config")])]
+    return "callbacks" in arguments.named or any(
+        value.kind in ("data", "object") and value.obj is None and (value.keys is None or "callbacks" in value.keys)
+        for value in configs
+        if value.typ is not type(None)
+    )
 
 
 def _parameters(code: Any) -> int:

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import dis
-import enum
 import functools
-import inspect
-import sysconfig
 from dataclasses import fields, is_dataclass
-from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
-from optiflow.plan.inference.runnables import is_runnable
-from optiflow.plan.schema import hidden_readers
+from optiflow.plan.inference.hidden import hidden_code
+from optiflow.plan.inference.operations import inert
+from optiflow.plan.inference.vouching import is_users, is_users_file, name_of_class
 
-__all__ = ["changing_attributes", "filled_fields", "is_message", "is_plain", "is_users", "is_users_file", "only_stores"]
-
-_HARMLESS = (
-    str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset, range, enum.Enum, type, type(None),
-    ModuleType,
-)  # fmt: skip
-_HARMLESS_MODULES = frozenset(
-    {"builtins", "datetime", "decimal", "fractions", "re", "typing", "types", "uuid", "pathlib"}
-)
-_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
-
-
-def is_users(function: Any) -> bool:
-    """Whether a function is the application's own, not a library's."""
-    return isinstance(function, FunctionType) and is_users_file(function.__code__.co_filename)
-
-
-@functools.lru_cache(maxsize=1024)
-def is_users_file(file: str) -> bool:
-    """Whether a source file is the application's own, not a library's."""
-    return not file.startswith(_LIBRARIES) and "site-packages" not in Path(file).parts
-
-
-def is_plain(obj: Any) -> bool:
-    """Whether looking at an object, even by iterating or printing it, can change nothing."""
-    if hasattr(type(obj), "__next__"):
-        return False
-    return isinstance(obj, _HARMLESS) or type(obj).__module__ in _HARMLESS_MODULES or is_runnable(obj)
+__all__ = ["changing_attributes", "filled_fields", "inert", "is_message", "is_users", "is_users_file", "only_stores"]
 
 
 @functools.lru_cache(maxsize=256)
@@ -61,9 +30,8 @@ def changing_attributes(cls: Any) -> frozenset[str]:
 
 def only_stores(cls: type) -> bool:
     """Whether making an instance stores its fields and does nothing else."""
-    if issubclass(cls, BaseModel) or is_dataclass(cls):
-        return hidden_readers(cls) is None
-    return issubclass(cls, tuple) and hasattr(cls, "_fields") and not is_users(inspect.getattr_static(cls, "__new__"))
+    data_class = issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    return data_class and hidden_code(cls).first is None
 
 
 def filled_fields(cls: type) -> frozenset[str]:
@@ -81,4 +49,4 @@ def filled_fields(cls: type) -> frozenset[str]:
 
 def is_message(cls: type | None) -> bool:
     """Whether a class is one of LangChain's messages."""
-    return cls is not None and cls.__module__.startswith("langchain_core.messages")
+    return cls is not None and (name_of_class(cls) or "").startswith("langchain_core.messages.")

@@ -7,16 +7,20 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from optiflow.plan.inference.classes import is_users
 from optiflow.plan.inference.operators import (
     ARITHMETIC,
+    AWAITING,
     COMPARISON,
     FORMATTING,
+    HASHING,
     ITEM,
     ITERATION,
     MEMBERSHIP,
     TRUTH,
     hidden_operator,
 )
+from optiflow.plan.inference.static import class_attribute, is_plain_metaclass
 from optiflow.plan.inference.values import (
     DATA,
     FRESH,
@@ -45,6 +49,7 @@ class Expressions(ABC):
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.findings = analysis.findings
+        self._evaluating: list[ast.expr] = []
 
     @abstractmethod
     def give_up(self, node: ast.AST, what: str) -> NoReturn:
@@ -67,8 +72,17 @@ class Expressions(ABC):
         method = getattr(self, f"_on_{type(node).__name__.lower()}", None)
         if method is None:
             self.give_up(node, f"{type(node).__name__} is not followed")
+        self._evaluating.append(node)
         value: Value = method(node)
+        self._evaluating.pop()
         return value
+
+    def use_of(self, node: ast.AST) -> tuple[str | None, ast.Call | None]:
+        """The attribute that is taken of the expression being evaluated, and the call of that, where there are such."""
+        user = self._evaluating[-2] if len(self._evaluating) > 1 else None
+        if isinstance(user, ast.Call) and isinstance(user.func, ast.Attribute) and user.func.value is node:
+            return user.func.attr, user
+        return (user.attr, None) if isinstance(user, ast.Attribute) else (None, None)
 
     def use(self, node: ast.expr) -> Value:
         """The value of an expression whose content is looked at as a whole."""
@@ -103,11 +117,15 @@ class Expressions(ABC):
 
     def _on_await(self, node: ast.Await) -> Value:
         self.findings.waits = True
-        return self.eval(node.value)
+        value = self.eval(node.value)
+        if value.kind == "object":
+            self.give_up(node, "awaits what it did not start")
+        self.operate(value, AWAITING, node)
+        return value
 
     def _on_joinedstr(self, node: ast.JoinedStr) -> Value:
         parts = [self.use(part) for part in node.values]
-        if all(part.kind == "object" and isinstance(part.obj, str | int) for part in parts):
+        if all(part.kind == "object" and type(part.obj) in (str, int) for part in parts):
             return known("".join(str(part.obj) for part in parts))
         return fresh(str)
 
@@ -120,7 +138,8 @@ class Expressions(ABC):
         return value if plain else fresh(str)
 
     def _on_tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Value:
-        items = [self.element(self.eval(e.value), e) if isinstance(e, ast.Starred) else self.use(e) for e in node.elts]
+        use = self._hashed if isinstance(node, ast.Set) else self.use
+        items = [self.element(self.eval(e.value), e) if isinstance(e, ast.Starred) else use(e) for e in node.elts]
         starred = any(isinstance(e, ast.Starred) for e in node.elts)
         types = {_name(item.typ): item.typ for item in items}
         cls = {ast.Tuple: tuple, ast.List: list, ast.Set: set}[type(node)]
@@ -136,8 +155,14 @@ class Expressions(ABC):
             inner = self.use(value)
             if key is None:
                 self.operate(inner, ITERATION, node)
-            shape.add(inner.keys if key is None else self.use(key).texts)
+            shape.add(inner.keys if key is None else self._hashed(key).texts)
         return result
+
+    def _hashed(self, node: ast.expr) -> Value:
+        """A key of a dict, or an element of a set."""
+        value = self.use(node)
+        self.operate(value, HASHING, node)
+        return value
 
     def _on_binop(self, node: ast.BinOp) -> Value:
         left, right = self.use(node.left), self.use(node.right)
@@ -148,7 +173,7 @@ class Expressions(ABC):
             chained = self.analysis.chained(left, right)
             if chained is not None:
                 return chained
-        if isinstance(node.op, ast.Add) and isinstance(left.obj, str) and isinstance(right.obj, str):
+        if isinstance(node.op, ast.Add) and type(left.obj) is str and type(right.obj) is str:
             return known(left.obj + right.obj)
         return fresh(left.typ if left.typ == right.typ or left.typ is str else None)
 
@@ -171,6 +196,7 @@ class Expressions(ABC):
             right = self.eval(comparator)
             if isinstance(op, ast.In | ast.NotIn):
                 self.operate(right, MEMBERSHIP, node)
+                self.operate(left, HASHING, node)
             elif not isinstance(op, ast.Is | ast.IsNot):
                 self.operate(left, COMPARISON, node)
                 self.operate(right, COMPARISON, node)
@@ -191,7 +217,9 @@ class Expressions(ABC):
         return Value("data", fresh=True, code=node)
 
     def _on_starred(self, node: ast.Starred) -> Value:
-        return self.use(node.value)
+        value = self.use(node.value)
+        self.operate(value, ITERATION, node)
+        return value
 
     def _on_slice(self, node: ast.Slice) -> Value:
         for part in (node.lower, node.upper, node.step):
@@ -200,7 +228,7 @@ class Expressions(ABC):
         return fresh(slice)
 
     def _on_subscript(self, node: ast.Subscript) -> Value:
-        owner, key = self.eval(node.value), self.use(node.slice)
+        owner, key = self.eval(node.value), self._hashed(node.slice)
         if owner.kind == "state":
             return self.read_item(key, node)
         if owner.kind == "config":
@@ -213,11 +241,18 @@ class Expressions(ABC):
         if owner.items is not None and at is not None and -len(owner.items) <= at < len(owner.items):
             return owner.items[at]
         if owner.kind == "object" and isinstance(owner.obj, type):
-            return owner
-        if owner.kind == "object" and isinstance(owner.obj, dict | list | tuple):
+            return self._specialized(owner, node)
+        if owner.kind == "object" and type(owner.obj) in (dict, list, tuple):
             return self.analysis.picked(owner.obj, key, self, node)
         name = next(iter(key.texts)) if key.texts is not None and len(key.texts) == 1 else None
         return data(value_of(owner.typ, name))
+
+    def _specialized(self, cls: Value, node: ast.Subscript) -> Value:
+        """``list[int]``."""
+        method = class_attribute(cls.obj, "__class_getitem__")
+        if is_users(getattr(method, "__func__", method)) or not is_plain_metaclass(type(cls.obj)):
+            self.give_up(node, f"{cls.obj.__name__} has a say in how it is subscripted")
+        return cls
 
     def read_item(self, key: Value, node: ast.expr) -> Value:
         """``state[key]``."""
@@ -269,12 +304,13 @@ class Expressions(ABC):
             return Value("data", typ=str)
         if value.kind == "config":
             self.findings.configure(None)
-        if value.kind == "object" and isinstance(value.obj, tuple | list | frozenset | set | dict):
-            texts = [item for item in value.obj if isinstance(item, str)]
+        if value.kind == "object" and type(value.obj) in (tuple, list, frozenset, set, dict):
+            self.analysis.plain(value.obj, self, node)
+            texts = [item for item in value.obj if type(item) is str]
             if len(texts) == len(value.obj):
                 return Value("data", typ=str, choices=frozenset(texts))
             return data()
-        if value.kind == "object" and not isinstance(value.obj, str | bytes | range):
+        if value.kind == "object" and type(value.obj) not in (str, bytes, range):
             self.give_up(node, f"iterates over {ast.unparse(node)[:40]!r}, which that may change")
         if value.items is not None:
             together: Value | None = None

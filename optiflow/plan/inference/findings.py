@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optiflow.plan.guards.reads import Kind, Place, Read
+
 __all__ = ["Findings", "NodeState", "UnknownCodeError"]
 
 
@@ -25,6 +27,9 @@ class NodeState:
 
     attributes: bool
     """Whether the keys are attributes (pydantic model, dataclass), not items."""
+
+    computed: frozenset[str] = frozenset()
+    """Attributes that the schema's own code computes."""
 
 
 @dataclass
@@ -50,6 +55,29 @@ class Findings:
 
     waits: bool = False
     """Whether the node waits for anything: a model, a timer, another task."""
+
+    sleeps: bool = False
+    """Whether the node waits for a timer."""
+
+    asks: bool = False
+    """Whether the node asks a model, or waits for anything else than a timer."""
+
+    observed: bool = False
+    """Whether handlers and listeners of its own, besides the run's, are told of the node's work."""
+
+    clock: str | None = None
+    """Where the code reads a clock whose order with other nodes shows."""
+
+    seen: dict[tuple[object, ...], Read] = field(default_factory=dict)
+    """What the code reads outside of its state, by place."""
+
+    def see(self, place: Place, kind: Kind, label: str, obj: Any, *, steady: bool = True) -> None:
+        """The code reads a place outside of its state, and was followed for what is there."""
+        if place.key not in self.seen:
+            read = Read.of(place, kind, label, obj, steady=steady)
+            if read is None:
+                raise UnknownCodeError(f"{label!r} is too large, or holds what can't be compared")
+            self.seen[place.key] = read
 
     def read(self, *keys: str) -> None:
         """The node reads these keys."""

@@ -8,14 +8,17 @@ from collections.abc import Iterable, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, NoReturn
 
+from optiflow.plan.guards.reads import MISSING, Cell, Item, Kind, Place
 from optiflow.plan.inference.expressions import Expressions
 from optiflow.plan.inference.findings import UnknownCodeError
-from optiflow.plan.inference.operators import ARITHMETIC, ITEM
-from optiflow.plan.inference.values import DATA, FRESH, Value, fresh, join, known
+from optiflow.plan.inference.objects import Arguments
+from optiflow.plan.inference.operators import ANY, ARITHMETIC, ITEM
+from optiflow.plan.inference.rebound import is_rebound
+from optiflow.plan.inference.static import sets_by_code
+from optiflow.plan.inference.values import DATA, Value, fresh, join, known, plain_class
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.analysis import Analysis
-    from optiflow.plan.inference.objects import Arguments
 
 __all__ = ["Frame"]
 
@@ -55,18 +58,27 @@ class Frame(Expressions):
         for env in (self.env, *self.outer):
             if name in env:
                 return env[name]
-        code = self.function.__code__
-        if name in code.co_freevars and self.function.__closure__ is not None:
-            cell = self.function.__closure__[code.co_freevars.index(name)]
-            try:
-                return self.analysis.of_object(cell.cell_contents, name, self, node)
-            except ValueError:
-                return self.give_up(node, f"{name!r} has no value yet")
-        if name in self.function.__globals__:
-            return self.analysis.of_object(self.function.__globals__[name], name, self, node)
-        if hasattr(builtins, name):
-            return known(getattr(builtins, name))
-        return self.give_up(node, f"{name!r} has no value yet")
+        return self._outside(name, node)
+
+    def _outside(self, name: str, node: ast.AST) -> Value:
+        """A variable of an enclosing function that has returned, a global, or a builtin."""
+        function = self.function
+        code, variables = function.__code__, function.__globals__
+        place: Place | None = None
+        kind: Kind = "global"
+        if name in code.co_freevars and function.__closure__ is not None:
+            place, kind = Cell(function.__closure__[code.co_freevars.index(name)]), "closure"
+        elif name in variables:
+            place = Item(variables, name)
+        elif hasattr(builtins, name):
+            if name == "print":
+                # It is another function while something is held back.
+                return known(builtins.print)
+            place = Item(vars(builtins), name)
+        if place is None or place.value() is MISSING:
+            self.give_up(node, f"{name!r} has no value yet")
+        steady = not is_rebound(name, function)
+        return self.analysis.found(place, kind, name, self, node, steady=steady)
 
     def block(self, statements: Iterable[ast.stmt]) -> None:
         """Execute statements one after another."""
@@ -90,8 +102,10 @@ class Frame(Expressions):
 
     def _do_raise(self, node: ast.Raise) -> None:
         for part in (node.exc, node.cause):
-            if part is not None:
-                self.eval(part)
+            raised = None if part is None else self.eval(part)
+            if raised is not None and raised.kind == "object" and isinstance(raised.obj, type):
+                # ``raise Failure`` makes one.
+                self.analysis.call_object(raised.obj, Arguments((), {}), self, node)
 
     def _do_assert(self, node: ast.Assert) -> None:
         self.test(node.test)
@@ -184,10 +198,10 @@ class Frame(Expressions):
         after = [self.env]
         for handler in node.handlers:
             self.env = dict(middle)
-            if handler.type is not None:
-                self.eval(handler.type)
+            caught = None if handler.type is None else self.eval(handler.type)
             if handler.name is not None:
-                self.env[handler.name] = FRESH
+                typ = caught.obj if caught is not None and isinstance(caught.obj, type) else None
+                self.env[handler.name] = fresh(typ)
             self.block(handler.body)
             after.append(self.env)
         self.env = _joined(after)
@@ -203,6 +217,8 @@ class Frame(Expressions):
         for case in node.cases:
             self.env = dict(before)
             for part in ast.walk(case.pattern):
+                if isinstance(part, ast.MatchClass):
+                    self._match_class(part, subject)
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(name, str):
                     self.env[name] = DATA
@@ -211,6 +227,15 @@ class Frame(Expressions):
             self.block(case.body)
             after.append(self.env)
         self.env = _joined(after)
+
+    def _match_class(self, pattern: ast.MatchClass, subject: Value) -> None:
+        """``case Point(x=0)`` asks for attributes of the subject."""
+        cls = self.eval(pattern.cls)
+        if cls.kind != "object" or not isinstance(cls.obj, type):
+            self.give_up(pattern, "a class pattern that is not known")
+        self.operate(subject, ANY, pattern)
+        for name in (*pattern.kwd_attrs, *(getattr(cls.obj, "__match_args__", ()) if pattern.patterns else ())):
+            self.analysis.attribute(fresh(cls.obj), name, self, pattern.cls)
 
     def _do_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         if node.decorator_list:
@@ -234,9 +259,8 @@ class Frame(Expressions):
         for alias in node.names:
             if alias.name not in vars(module):
                 self.give_up(node, f"imports {alias.name!r}, which is not loaded yet")
-            self.env[alias.asname or alias.name] = self.analysis.of_object(
-                vars(module)[alias.name], alias.name, self, node
-            )
+            place = Item(vars(module), alias.name)
+            self.env[alias.asname or alias.name] = self.analysis.found(place, "global", alias.name, self, node)
 
     def _do_global(self, node: ast.Global | ast.Nonlocal) -> None:
         self.give_up(node, f"rebinds {', '.join(node.names)}, which others may read")
@@ -262,6 +286,9 @@ class Frame(Expressions):
             owner = self.eval(target.value)
             if not owner.fresh:
                 self.give_up(target, f"assigns .{target.attr} of something that it did not make")
+            cls = plain_class(owner.typ)
+            if cls is not None and sets_by_code(cls, target.attr):
+                self.give_up(target, f"assigns .{target.attr}, which runs code of {cls.__name__}")
         else:
             self.give_up(target, "an assignment that is not followed")
 

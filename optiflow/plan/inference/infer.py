@@ -7,27 +7,31 @@ import functools
 import inspect
 import typing
 from collections.abc import Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Annotated, Any, get_args, get_origin
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableLambda
+from langgraph._internal._runnable import RunnableCallable
 from langgraph.graph.message import add_messages
 from langgraph.pregel.protocol import PregelProtocol
 
 from optiflow.plan.declare import DECLARED_EFFECTS
 from optiflow.plan.effects import Effects
+from optiflow.plan.guards.reads import Cell
 from optiflow.plan.inference.analysis import Analysis
 from optiflow.plan.inference.findings import Findings, NodeState, UnknownCodeError
+from optiflow.plan.inference.kept import kept_effects
 from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.runnables import is_runnable
-from optiflow.plan.inference.values import CONFIG, STATE, Value, data
-from optiflow.plan.schema import fields_of
+from optiflow.plan.inference.static import class_attribute, is_executor
+from optiflow.plan.inference.values import CONFIG, STATE, Value, data, plain_class
+from optiflow.plan.schema import computed_fields, fields_of
 
-__all__ = ["infer_effects", "is_pure_function", "may_wait"]
+__all__ = ["declared_classes", "infer_effects", "is_pure_function", "may_wait"]
 
 _AWAIT = dis.opmap["GET_AWAITABLE"]
-_CONSTANTS = (str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None))
+_CONSTANTS = frozenset({str, int, float, bool, bytes, tuple, list, dict, set, frozenset, type(None)})
 
 
 def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
@@ -44,7 +48,24 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
     declared = _declared(runnable)
     if declared is not None:
         return declared
-    findings = Findings(NodeState(visible, _types(input_schema), fields_of(input_schema) is not None))
+    function = _only_function(runnable)
+    if function is None:
+        return _infer(runnable, input_schema, visible)
+    return kept_effects(function, (input_schema, visible), lambda: _infer(runnable, input_schema, visible))
+
+
+def _only_function(runnable: Any) -> FunctionType | None:
+    """The one function that a node is, where it is no more than that."""
+    if type(runnable) is not RunnableCallable:
+        return None
+    given = [each for each in (runnable.func, runnable.afunc) if each is not None and not is_executor(each)]
+    return given[0] if len(given) == 1 and type(given[0]) is FunctionType else None
+
+
+def _infer(runnable: Any, input_schema: Any, visible: frozenset[str]) -> Effects:
+    findings = Findings(
+        NodeState(visible, _types(input_schema), fields_of(input_schema) is not None, computed_fields(input_schema))
+    )
     try:
         writes = _follow(runnable, findings)
     except UnknownCodeError as unknown:
@@ -64,8 +85,18 @@ def infer_effects(runnable: Any, input_schema: Any, visible: frozenset[str]) -> 
         waits=findings.waits or outside,
         speaks=findings.speaks,
         varies=findings.varies,
+        paces=findings.sleeps and not writes and not findings.asks,
+        observed=findings.observed,
+        clock=findings.clock,
+        seen=tuple(findings.seen.values()),
         settings=None if findings.settings is None else frozenset(findings.settings),
     )
+
+
+def declared_classes(input_schema: Any) -> Mapping[str, tuple[type, ...]]:
+    """State key -> the class that it is annotated with, whose code was followed for values of exactly that class."""
+    classes = {key: plain_class(typ) for key, typ in _types(input_schema).items()}
+    return {key: (cls,) for key, cls in classes.items() if cls is not None}
 
 
 def is_pure_function(function: Any, *types: Any) -> bool:
@@ -90,17 +121,19 @@ def may_wait(runnable: Any) -> bool:
 def _reaches_out(function: FunctionType) -> bool:
     code = function.__code__
     return (
-        hasattr(function, DECLARED_EFFECTS)
+        DECLARED_EFFECTS in vars(function)
         or _AWAIT in code.co_code[::2]
         or any(isinstance(constant, CodeType) for constant in code.co_consts)
         or any(name in function.__globals__ for name in code.co_names)
-        or any(not isinstance(cell.cell_contents, _CONSTANTS) for cell in function.__closure__ or ())
+        or any(type(Cell(cell).value()) not in _CONSTANTS for cell in function.__closure__ or ())
     )
 
 
 def _declared(runnable: Any) -> Effects | None:
     for target in _targets(runnable):
-        effects = getattr(target, DECLARED_EFFECTS, None)
+        effects = inspect.getattr_static(target, DECLARED_EFFECTS, None)
+        if isinstance(target, MethodType):
+            effects = inspect.getattr_static(target.__func__, DECLARED_EFFECTS, None)
         if isinstance(effects, Effects):
             return effects
     return None
@@ -111,18 +144,13 @@ def _targets(runnable: Any) -> list[Any]:
     found: list[Any] = []
     for at in ("func", "afunc"):
         target = vars(runnable).get(at) if hasattr(runnable, "__dict__") else None
-        if target is None or _is_executor(target):
+        if target is None or is_executor(target):
             continue
         found.append(target)
         while isinstance(target, functools.partial):
             target = target.func
             found.append(target)
     return found
-
-
-def _is_executor(target: Any) -> bool:
-    """Whether this is LangGraph's own way of running a sync function in a thread."""
-    return isinstance(target, functools.partial) and getattr(target.func, "__name__", "") == "run_in_executor"
 
 
 def _follow(runnable: Any, findings: Findings) -> frozenset[str] | None:
@@ -141,7 +169,7 @@ def _follow(runnable: Any, findings: Findings) -> frozenset[str] | None:
     ):
         raise UnknownCodeError("it has no code")
     targets = [
-        t for t in (vars(runnable).get("func"), vars(runnable).get("afunc")) if t is not None and not _is_executor(t)
+        t for t in (vars(runnable).get("func"), vars(runnable).get("afunc")) if t is not None and not is_executor(t)
     ]
     if not targets:
         raise UnknownCodeError(f"a {type(runnable).__name__} is not followed")
@@ -163,10 +191,7 @@ def _written(analysis: Analysis, target: Any) -> frozenset[str] | None:
 
 def _arguments(target: Any) -> Arguments:
     """The state first; LangGraph passes everything else by its name."""
-    try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    parameters = _parameters(target)
     named: dict[str, Value] = {}
     for parameter in parameters[1:]:
         if parameter.name in ("config", "runtime"):
@@ -174,6 +199,17 @@ def _arguments(target: Any) -> Arguments:
         elif parameter.name in ("store", "writer", "previous", "error"):
             raise UnknownCodeError(f"it takes the run's {parameter.name}")
     return Arguments((STATE,) if parameters else (), named)
+
+
+def _parameters(target: Any) -> list[inspect.Parameter]:
+    """The parameters of a callable, without asking an object for anything."""
+    if not isinstance(target, FunctionType | MethodType | functools.partial | type):
+        call = class_attribute(type(target), "__call__")
+        target = MethodType(call, target) if isinstance(call, FunctionType) else None
+    try:
+        return list(inspect.signature(target).parameters.values()) if target is not None else []
+    except (TypeError, ValueError):
+        return []
 
 
 @functools.lru_cache(maxsize=16)  # a graph has few schemas, and an application may make new ones for every run

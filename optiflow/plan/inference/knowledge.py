@@ -1,4 +1,4 @@
-"""What the analysis takes for granted: the one place with every list of things known to be harmless, or not.
+"""What the analysis takes for granted: which functions, classes and methods are known to be harmless, or not.
 
 *Movable* (may happen earlier without changing an answer): pure computation; waiting; reading the clock or making a
 UUID, whose outcome differs from run to run anyway; asking a chat model or an embedding model; printing to the standard
@@ -7,44 +7,64 @@ streams and log records of ``logging``, which `optiflow.plan.dataflow.output` ho
 *Outside* (stays in its place, while others may overlap with it): other loggers, files, processes, sockets and HTTP, the
 environment, random numbers (which share a seed), retrievers, stream writers and stores.
 
-Everything else is *unknown*: it may change what the state refers to, so nothing moves across it.
+`optiflow.plan.inference.allowed` has the names. Everything else is *unknown*: it may change what the state refers to,
+so nothing moves across it.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
-from types import ModuleType
+import asyncio
+import time
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
+from langgraph.graph.message import add_messages
+
+from optiflow.plan.inference.allowed import CALLED, CLASSES, FUNCTIONS, METHODS, MODULES, REFUSED_KEYWORDS
+from optiflow.plan.inference.vouching import attribute_of, home, name_of_class, vouched_name
+
 __all__ = [
-    "CALLED_KEYWORDS",
     "FILLING",
-    "HIGHER_ORDER",
     "MAKERS",
     "MUTATORS",
     "Plain",
+    "called_arguments",
+    "data_class_methods",
     "is_outside",
     "is_print",
     "is_pure",
     "pure_methods",
     "qualified",
+    "refused_keywords",
+    "takes_text",
     "varies",
 ]
+
+
+_ADD_MESSAGES: Any = add_messages
+"""Made by a decorator, so that its name leads nowhere."""
 
 
 class Plain:
     """Stands for the type of JSON-like data: what parsing gives, whose methods all only compute."""
 
 
-PURE_BUILTINS = frozenset(
+_PURE_BUILTINS = frozenset(
     {
-        abs, all, any, ascii, bin, bool, bytearray, bytes, callable, chr, complex, dict, divmod, enumerate, filter,
-        float, format, frozenset, hash, hex, id, int, isinstance, issubclass, iter, len, list, map, max, min, object,
-        oct, ord, pow, range, repr, reversed, round, set, slice, sorted, str, sum, tuple, type, zip,
+        "abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod", "format", "hash", "hex", "id", "isinstance",
+        "issubclass", "iter", "len", "max", "min", "oct", "ord", "pow", "repr", "round", "sorted", "sum",
     }
 )  # fmt: skip
-"""Builtins that only compute; functions given to them are looked at."""
+"""Builtin functions that only compute; functions given to them are looked at."""
 
 MAKERS: dict[Any, Any] = {
     bool: bool, bytes: bytes, dict: dict, float: float, format: str, frozenset: frozenset, int: int, len: int,
@@ -52,73 +72,17 @@ MAKERS: dict[Any, Any] = {
 }  # fmt: skip
 """Pure builtins whose result is new, and its class."""
 
-HIGHER_ORDER = (
-    map, filter, functools.reduce, itertools.starmap, itertools.takewhile, itertools.dropwhile, itertools.filterfalse,
-)  # fmt: skip
-"""Pure functions that call their first argument."""
-
-CALLED_KEYWORDS = ("key", "func", "function", "default_factory", "object_hook", "parse_float", "parse_int")
-"""Keywords of pure functions that take a function."""
-
 FILLING = frozenset({"shuffle", "readinto", "readinto1", "recv_into"})
 """Methods that touch the world and change what they are given."""
 
-OUTSIDE_BUILTINS = frozenset({open, input})
-
-PURE_MODULES = frozenset(
+_FUNCTION_TYPES = frozenset(
     {
-        "_collections", "_collections_abc", "_datetime", "_decimal", "_functools", "_json", "_operator", "_struct",
-        "_hashlib", "_blake2", "_md5", "_sha1", "_sha256", "_sha512", "_sha2", "_sha3", "base64", "binascii",
-        "calendar", "cmath", "collections", "collections.abc", "colorsys", "dataclasses", "datetime", "decimal",
-        "difflib", "enum", "fractions", "functools", "hashlib", "html", "itertools", "json", "json.decoder",
-        "json.encoder", "math",
-        "numbers", "operator", "re", "statistics", "_statistics", "string", "struct", "textwrap", "typing",
-        "typing_extensions", "unicodedata", "urllib.parse", "uuid", "zlib", "zoneinfo", "langchain_core.messages",
+        BuiltinFunctionType, ClassMethodDescriptorType, FunctionType, MethodDescriptorType, MethodType,
+        MethodWrapperType, WrapperDescriptorType,
     }
 )  # fmt: skip
-"""Modules whose functions and classes only compute, but for those named in `IMPURE_NAMES`."""
 
-IMPURE_NAMES = frozenset(
-    {
-        "dump",
-        "load",
-        "setitem",
-        "delitem",
-        "singledispatch",
-        "lru_cache",
-        "cache",
-        "cached_property",
-        "call",
-        "methodcaller",
-    }
-)
-"""Names in pure modules that write, remember, or call what can't be seen."""
-
-PURE_FUNCTIONS = frozenset(
-    {
-        "ast.literal_eval", "asyncio.tasks.gather", "asyncio.tasks.sleep", "asyncio.tasks.wait_for", "bisect.bisect",
-        "_bisect.bisect_left", "_bisect.bisect_right", "contextlib.nullcontext",
-        "contextlib.suppress", "copy.copy", "copy.deepcopy", "heapq.merge", "heapq.nlargest",
-        "heapq.nsmallest", "langchain_openai.chat_models.base._oai_structured_outputs_parser",
-        "langgraph.config.get_config", "langgraph.graph.message.add_messages",
-        "langgraph.types.Overwrite", "posixpath.basename", "posixpath.dirname", "posixpath.join", "posixpath.normpath",
-        "posixpath.split", "posixpath.splitext", "time.gmtime", "time.localtime", "time.monotonic",
-        "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns", "time.process_time", "time.sleep",
-        "time.strftime", "time.time", "time.time_ns", "traceback.format_exc",
-    }
-)  # fmt: skip
-"""Single functions, by module and name, that only compute or wait."""
-
-PURE_CLASSES = (
-    "langchain_core.messages.",
-    "langchain_core.documents.",
-    "langchain_core.output_parsers.",
-    "langchain_core.outputs.",
-    "langchain_core.prompt_values.",
-    "langchain_core.prompts.",
-    "langgraph.channels.",
-)
-"""Packages whose classes and functions only compute."""
+_OUTSIDE_BUILTINS = frozenset({"_io.open", "builtins.open", "io.open", "builtins.input"})
 
 OUTSIDE_MODULES = frozenset(
     {
@@ -174,8 +138,17 @@ _DATA_CLASS_METHODS = frozenset(
         "content_blocks",
     }
 )
-_CONTAINERS = (list, tuple, dict, set, frozenset)
-_SCALARS = (str, bytes, int, float, bool, complex)
+_SCALARS = frozenset({str, bytes, int, float, bool, complex})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, bytearray})
+_LIBRARY_DATA = ("langchain_core.messages.", "langchain_core.documents.", "langchain_core.outputs.")
+_LIBRARY_CLASSES = (
+    *_LIBRARY_DATA, "langchain_core.output_parsers.", "langchain_core.prompt_values.", "langchain_core.prompts.",
+)  # fmt: skip
+"""Packages whose classes only store what they are given."""
+
+_EXCEPTIONS = frozenset({"builtins", "json", "re", "decimal", "_decimal", "zlib", "binascii", "struct", "asyncio",
+                         "statistics", "langchain_core", "pydantic_core"})  # fmt: skip
+"""Packages whose exceptions only store what they are given."""
 
 
 def pure_methods(cls: type | None) -> frozenset[str]:
@@ -184,14 +157,20 @@ def pure_methods(cls: type | None) -> frozenset[str]:
         return _TEXT_METHODS
     if cls is Plain:
         return _SCALAR_METHODS | _CONTAINER_METHODS
-    if issubclass(cls, _SCALARS):
+    if cls in _SCALARS:
         return _SCALAR_METHODS
-    if issubclass(cls, _CONTAINERS):
+    if cls in _CONTAINERS:
         return _CONTAINER_METHODS
-    if cls.__module__ in PURE_MODULES:
-        return frozenset(name for name in dir(cls) if name not in MUTATORS)
-    if cls.__module__.startswith(("langchain_core.messages", "langchain_core.documents")):
-        return _DATA_CLASS_METHODS
+    name = name_of_class(cls)
+    if name is not None:
+        if name in METHODS:
+            return frozenset(METHODS[name].split())
+        if name.startswith(_LIBRARY_DATA):
+            return _DATA_CLASS_METHODS
+    for base in type.__getattribute__(cls, "__mro__"):
+        if base in _SCALARS or base in _CONTAINERS:
+            # What a subclass has of its own is followed like any code.
+            return frozenset(each for each in pure_methods(base) if attribute_of(cls, each) is attribute_of(base, each))
     return frozenset()
 
 
@@ -201,7 +180,7 @@ def data_class_methods() -> frozenset[str]:
 
 
 def qualified(obj: Any) -> tuple[str, str]:
-    """Module and name of a function or class; empty where it has none."""
+    """Module and name that a function or class goes by, for a reason that a person reads; empty where it has none."""
     module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if not isinstance(module, str):
         owner = getattr(obj, "__self__", None)
@@ -214,52 +193,89 @@ def qualified(obj: Any) -> tuple[str, str]:
 
 def is_pure(obj: Any) -> bool:
     """Whether calling a function or class only computes or waits, but for functions that it is given."""
-    if not callable(obj) or type(obj).__hash__ is None:
+    if obj is _ADD_MESSAGES:
+        return home(obj) == "langgraph.graph.message"
+    name = _vouched(obj)
+    if name is None:
         return False
-    if isinstance(obj, type) and issubclass(obj, BaseException):
-        return obj.__init__ in (BaseException.__init__, Exception.__init__) or obj.__module__ == "builtins"
-    if obj in PURE_BUILTINS:
-        return True
-    owner = getattr(obj, "__objclass__", None) or getattr(obj, "__self__", None)
-    if isinstance(owner, type) and owner in PURE_BUILTINS and not isinstance(obj, type):
-        return obj.__name__ == "fromkeys" or obj.__name__ in pure_methods(owner)
-    module, name = qualified(obj)
+    if isinstance(obj, type):
+        return _is_pure_class(obj, name)
+    if type(obj) is FunctionType or type(getattr(obj, "__self__", None)) is ModuleType:
+        module, _, last = name.rpartition(".")
+        return name in FUNCTIONS or module in MODULES or (module == "builtins" and last in _PURE_BUILTINS)
+    return name in FUNCTIONS or _is_pure_method(obj, name)
+
+
+def _vouched(obj: Any) -> str | None:
+    return vouched_name(obj) if type(obj) in _FUNCTION_TYPES or isinstance(obj, type) else None
+
+
+def _is_pure_class(cls: type, name: str) -> bool:
+    if not issubclass(cls, BaseException):
+        return name in CLASSES or name.startswith(_LIBRARY_CLASSES)
+    made = (attribute_of(cls, "__init__"), attribute_of(cls, "__new__"))
+    return name.partition(".")[0] in _EXCEPTIONS or not any(map(_is_function, made))
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, FunctionType | staticmethod)
+
+
+def _is_pure_method(obj: Any, name: str) -> bool:
+    """Whether a method of a library's class, bound or not, only computes."""
+    owner = obj.__objclass__ if hasattr(obj, "__objclass__") else obj.__self__
+    cls = owner if isinstance(owner, type) else type(owner)
     last = name.rpartition(".")[2]
-    if last in IMPURE_NAMES or last in MUTATORS:
-        return False
-    if (
-        module in ("_operator", "operator")
-        and last.startswith("i")
-        and last not in ("inv", "invert", "index", "is_", "is_not", "itemgetter")
-    ):
-        return False
-    return module in PURE_MODULES or f"{module}.{name}" in PURE_FUNCTIONS or f"{module}.".startswith(PURE_CLASSES)
+    if cls is type(None):
+        return last == "maketrans"
+    return last in pure_methods(cls) or (last == "fromkeys" and cls is dict)
+
+
+def called_arguments(obj: Any) -> tuple[frozenset[int], frozenset[str]]:
+    """Which arguments a pure function calls: places, and keywords."""
+    return CALLED.get(_vouched(obj) or "", (frozenset(), frozenset()))
+
+
+def refused_keywords(obj: Any) -> frozenset[str]:
+    """Keywords of a pure function that hand over a class whose methods nobody sees being called."""
+    return REFUSED_KEYWORDS.get(_vouched(obj) or "", frozenset())
+
+
+def takes_text(obj: Any) -> bool:
+    """Whether what a pure function calls may be a text as well, which it then only copies."""
+    return (_vouched(obj) or "").startswith("re.")
 
 
 def is_print(obj: Any) -> bool:
     """Whether an object is ``print``, also as it is once it holds back what early work prints."""
-    return obj is not None and qualified(obj) == ("builtins", "print")
+    return _vouched(obj) == "builtins.print"
 
 
 def is_outside(obj: Any) -> bool:
     """Whether calling a function or class touches the world, and nothing that a state can refer to."""
-    if not callable(obj) or type(obj).__hash__ is None:
+    name = _vouched(obj)
+    if name is None:
         return False
-    module, name = qualified(obj)
-    return (
-        obj in OUTSIDE_BUILTINS
-        or is_print(obj)
-        or (module in OUTSIDE_MODULES and name.rpartition(".")[2] not in FILLING)
-    )
+    if name in _OUTSIDE_BUILTINS or is_print(obj):
+        return True
+    return _module_of(name) in OUTSIDE_MODULES and name.rpartition(".")[2] not in FILLING
 
 
-_MOMENTS = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7", "getnode"})
+def _module_of(name: str) -> str:
+    """The longest part of a vouched name that is a module of `OUTSIDE_MODULES`."""
+    while name and name not in OUTSIDE_MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+_MOMENTS = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7"})
 """Functions of ``datetime`` and ``uuid`` that give something else each time."""
 
 
 def varies(obj: Any) -> bool:
     """Whether a pure function gives something else each time, so that calling it twice is not calling it once."""
-    module, name = qualified(obj)
-    if module in ("datetime", "_datetime", "uuid"):
-        return name.rpartition(".")[2] in _MOMENTS
-    return (module == "time" and name != "sleep") or module == "_io"
+    name = _vouched(obj)
+    if name is None or obj is time.sleep or obj is asyncio.sleep:
+        return False
+    module, _, last = name.rpartition(".")
+    return module == "time" or (module.partition(".")[0] in ("datetime", "uuid") and last in _MOMENTS)

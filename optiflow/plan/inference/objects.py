@@ -1,20 +1,38 @@
-"""Attributes, items and other objects in a node's code."""
+"""Attributes, items and other objects in a node's code: found without running any code of the application's."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import inspect
 import sys
 from abc import abstractmethod
+from collections import namedtuple
 from collections.abc import Hashable
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from enum import Enum, EnumMeta
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_core.runnables import Runnable, RunnableSequence
+
+from optiflow.plan.guards.content import CONTAINERS, LEAVES, SCALARS, is_plain
+from optiflow.plan.guards.reads import (
+    MISSING,
+    Attribute,
+    Attributes,
+    ClassAttribute,
+    FunctionPart,
+    Item,
+    Kind,
+    Methods,
+    Place,
+    Slot,
+)
 from optiflow.plan.inference.classes import changing_attributes, is_message, is_users
 from optiflow.plan.inference.findings import Findings
 from optiflow.plan.inference.knowledge import MUTATORS
+from optiflow.plan.inference.static import BINDING, class_attribute, has_dict, is_opaque, is_plain_metaclass
+from optiflow.plan.inference.stored import is_changed, is_stored
 from optiflow.plan.inference.values import CONFIG, DATA, Value, data, field_of, known, plain_class
 
 if TYPE_CHECKING:
@@ -44,6 +62,15 @@ class Arguments:
 
 
 _HARMLESS_CONTEXTS = (contextlib.suppress, contextlib.nullcontext)
+_TUPLE_FIELD: Any = type(namedtuple("_Field", "it").it)  # type: ignore[attr-defined]
+_RUNNING = (
+    "invoke", "ainvoke", "stream", "astream", "batch", "abatch", "_generate", "_agenerate", "_stream", "_astream",
+    "_call", "_acall",
+)  # fmt: skip
+"""Methods of Runnables that do their work."""
+
+_NAMES = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
+"""Attributes of classes and functions that Python itself keeps."""
 
 
 class Objects:
@@ -56,28 +83,42 @@ class Objects:
     def call_object(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         """Call a known object."""
 
-    def of_object(self, obj: Any, name: str, frame: Expressions, node: ast.AST) -> Value:
-        """A global, a closed-over object or an attribute."""
-        if isinstance(obj, list | dict | set | bytearray) and not name.isupper():
-            self.findings.touch(f"{frame.place(node)} the mutable {name!r} is not part of the state")
+    def found(
+        self, place: Place, kind: Kind, label: str, frame: Expressions, node: ast.AST, *, steady: bool = True
+    ) -> Value:
+        """What the code finds in a place outside of its state."""
+        obj = place.value()
+        if type(obj) in CONTAINERS:
+            fixed = type(obj) in (tuple, frozenset) and LEAVES.issuperset(map(type, obj))
+            steady = steady and (fixed or not is_changed(label.rpartition(".")[2]))
+            if not label.rpartition(".")[2].isupper() and type(obj) not in (tuple, frozenset):
+                self.findings.touch(f"{frame.place(node)} the mutable {label!r} is not part of the state")
+        self.findings.see(place, kind, label, obj, steady=steady)
         return known(obj)
 
     def picked(self, container: Any, key: Value, frame: Expressions, node: ast.AST) -> Value:
-        """An item of a known container."""
-        if key.kind == "object":
+        """An item of a known list, dict or tuple."""
+        if key.kind == "object" and type(key.obj) in SCALARS:
             try:
-                return self.of_object(container[key.obj], "ITEM", frame, node)
+                return known(container[key.obj])
             except (KeyError, IndexError, TypeError):
                 return data()
-        if all(isinstance(item, str) for item in (container.values() if isinstance(container, dict) else container)):
+        self.plain(container, frame, node)
+        if all(type(item) is str for item in (container.values() if type(container) is dict else container)):
             return data(str)
         return data()
+
+    def plain(self, obj: Any, frame: Expressions, node: ast.AST) -> None:
+        """An object is looked into; one that is not plain data ends the analysis."""
+        if not is_plain(obj):
+            frame.give_up(node, f"looks into a {type(obj).__name__} that holds more than plain data")
 
     def imported(self, name: str, frame: Expressions, node: ast.AST) -> ModuleType:
         """A module that is loaded already; loading one runs its code."""
         module = sys.modules.get(name)
-        if module is None:
+        if type(module) is not ModuleType:
             frame.give_up(node, f"imports {name!r}, which is not loaded yet")
+        self.findings.see(Item(sys.modules, name), "global", name, module)
         return module
 
     def enter(self, value: Value, frame: Expressions, node: ast.AST) -> Value:
@@ -104,38 +145,139 @@ class Objects:
             return data(str)
         if not owner.fresh and name in MUTATORS:
             frame.give_up(node, f"takes .{name} of a value that it did not make")
-        prop = inspect.getattr_static(plain_class(owner.typ), name, None) if owner.typ is not None else None
-        if isinstance(prop, property) and is_users(prop.fget):
-            return self.call_object(prop.fget, Arguments((owner,), {}), frame, node)
-        return data(field_of(owner.typ, name))
+        cls = plain_class(owner.typ)
+        return self._attribute_of(owner, cls, name, frame, node) if cls is not None else data()
+
+    def _attribute_of(self, owner: Value, cls: type, name: str, frame: Expressions, node: ast.expr) -> Value:
+        """An attribute of a value of which only the class is known."""
+        inherited = class_attribute(cls, name)
+        if is_opaque(cls):
+            frame.give_up(node, f"{cls.__name__} has a say in how its attributes are read")
+        if type(inherited) is property and is_users(inherited.fget):
+            self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", inherited)
+            return self.call_object(inherited.fget, Arguments((owner,), {}), frame, node)
+        if inherited is not MISSING and is_users(class_attribute(type(inherited), "__get__")):
+            frame.give_up(node, f".{name} of {cls.__name__} is computed when it is asked for")
+        own = field_of(owner.typ, name)
+        if inherited is MISSING and own is None and is_users(class_attribute(cls, "__getattr__")):
+            frame.give_up(node, f".{name} of {cls.__name__} is made up when it is asked for")
+        return data(own)
 
     def _state_attribute(self, name: str, frame: Expressions, node: ast.expr) -> Value:
         state = self.findings.state
         if state.attributes and name in state.keys:
             self.findings.read(name)
             return data(state.types.get(name))
+        if name in state.computed:
+            frame.give_up(node, f".{name} of the state is computed by code of its schema")
         self.findings.read_whole(f"{frame.place(node)} .{name}")
         return DATA
 
     def _object_attribute(self, obj: Any, name: str, frame: Expressions, node: ast.expr) -> Value:
-        if isinstance(obj, ModuleType):
+        cls = type(obj)
+        if cls is ModuleType:
             if name in vars(obj):
-                return self.of_object(vars(obj)[name], name, frame, node)
+                return self.found(Item(vars(obj), name), "global", name, frame, node)
             frame.give_up(node, f"{obj.__name__}.{name} is not loaded yet")
-        try:
-            found = inspect.getattr_static(obj, name)
-        except AttributeError:
+        if issubclass(cls, type):
+            return self._class_attribute(obj, name, frame, node)
+        if is_opaque(cls) or issubclass(cls, ModuleType):
+            frame.give_up(node, f"{cls.__name__} has a say in how its attributes are read")
+        if cls is FunctionType and name in _NAMES:
+            return data(str)
+        label = f"{cls.__name__}.{name}"
+        place = ClassAttribute(cls, name)
+        inherited = place.value()
+        if type(inherited) is MemberDescriptorType:
+            self._is_changing(obj, name, frame, node)
+            slot = Slot(obj, inherited)
+            if slot.value() is MISSING:
+                frame.give_up(node, f"{label} has no value yet")
+            return self.found(slot, "attribute", label, frame, node, steady=_is_steady(name, slot.value()))
+        if type(inherited) is GetSetDescriptorType:
+            if cls not in LEAVES:
+                frame.give_up(node, f"takes .{name} of a {cls.__name__}, which is not known")
+            return data()
+        if type(inherited) is property:
+            self.findings.see(place, "class", label, inherited)
+            if not isinstance(inherited.fget, FunctionType):
+                frame.give_up(node, f".{name} of {cls.__name__} is computed when it is asked for")
+            return self.call_object(inherited.fget, Arguments((known(obj),), {}), frame, node)
+        if issubclass(cls, Enum) and inherited is class_attribute(Enum, name) and name in ("name", "value"):
+            return self.found(Attribute(obj, f"_{name}_"), "attribute", label, frame, node)
+        if type(inherited) is _TUPLE_FIELD:
+            return known(inherited.__get__(obj))
+        own = Attribute(obj, name) if has_dict(cls) else None
+        if own is not None and own.value() is not MISSING and class_attribute(type(inherited), "__set__") is MISSING:
+            self.findings.see(place, "class", label, inherited)
+            self._is_changing(obj, name, frame, node)
+            return self.found(own, "attribute", label, frame, node, steady=_is_steady(name, own.value()))
+        if inherited is MISSING:
             frame.give_up(node, f"{name!r} is made up when it is asked for")
-        if isinstance(found, property):
-            if not isinstance(found.fget, FunctionType):
-                return data()
-            return self.call_object(found.fget, Arguments((known(obj),), {}), frame, node)
-        if isinstance(found, classmethod | staticmethod | FunctionType) or hasattr(type(found), "__get__"):
-            owner = None if isinstance(obj, type) else obj
-            return known(found.__get__(owner, type(obj) if owner is not None else obj))
-        if not isinstance(obj, type) and name in changing_attributes(cast(Hashable, type(obj))):
+        if own is not None:
+            self.findings.see(own, "attribute", label, MISSING)
+        return self._inherited(place, inherited, obj, cls, label, frame, node)
+
+    def _inherited(
+        self, place: Place, inherited: Any, obj: Any, cls: type, label: str, frame: Expressions, node: ast.expr
+    ) -> Value:
+        """What a class has under a name, asked for by way of an instance, or of the class where there is none."""
+        if type(inherited) in BINDING:
+            self.findings.see(place, "class", label, inherited)
+            return known(inherited.__get__(obj, cls))
+        if class_attribute(type(inherited), "__get__") is not MISSING:
+            frame.give_up(node, f"{label} is computed when it is asked for")
+        return self.found(place, "class", label, frame, node, steady=_is_steady(label.rpartition(".")[2], inherited))
+
+    def _class_attribute(self, cls: Any, name: str, frame: Expressions, node: ast.expr) -> Value:
+        if name in _NAMES:
+            return data(str)
+        if not is_plain_metaclass(type(cls)):
+            frame.give_up(node, f"the class of {cls.__name__} has a say in how its attributes are read")
+        if isinstance(cls, EnumMeta) and name in cls.__members__:
+            return known(cls.__members__[name])
+        place = ClassAttribute(cls, name)
+        inherited = place.value()
+        if inherited is MISSING:
+            inherited = class_attribute(type(cls), name)
+            if type(inherited) is not FunctionType:
+                frame.give_up(node, f"{name!r} is made up when it is asked for")
+            return known(inherited.__get__(cls))
+        return self._inherited(place, inherited, None, cls, f"{cls.__name__}.{name}", frame, node)
+
+    def _is_changing(self, obj: Any, name: str, frame: Expressions, node: ast.expr) -> None:
+        if name in changing_attributes(cast(Hashable, type(obj))):
             self.findings.touch(f"{frame.place(node)} .{name} changes as {type(obj).__name__} is used")
-        return self.of_object(found, name, frame, node)
+
+    def see_function(self, function: FunctionType) -> None:
+        """A function is followed: its code and its defaults have to stay what they are."""
+        name = function.__name__
+        self.findings.see(FunctionPart(function, "__code__"), "code", name, function.__code__)
+        if function.__defaults__ is not None:
+            self.findings.see(
+                FunctionPart(function, "__defaults__"), "code", name, function.__defaults__,
+                steady=is_steady(function.__defaults__),
+            )  # fmt: skip
+        if function.__kwdefaults__ is not None:
+            self.findings.see(
+                FunctionPart(function, "__kwdefaults__"), "code", name, function.__kwdefaults__, steady=False
+            )
+
+    def see_runnable(self, runnable: Any) -> None:
+        """A Runnable is asked: its class's methods, and what it is set to, have to stay what they are."""
+        todo = [runnable]
+        while todo:
+            each = todo.pop()
+            cls = type(each)
+            methods = Methods(cls, _RUNNING)
+            self.findings.see(methods, "code", f"methods of {cls.__name__}", methods.value())
+            if has_dict(cls):
+                settings = Attributes(each, (Runnable,))
+                stored = settings.value()
+                self.findings.see(settings, "attribute", f"settings of {cls.__name__}", stored)
+                todo += [value for _, value in stored if isinstance(value, Runnable)]
+            # A sequence keeps its steps in a list.
+            todo += [step for step in getattr(each, "steps", ()) if isinstance(each, RunnableSequence)]
 
     def config_item(self, key: Value, frame: Expressions, node: ast.AST) -> Value:
         """An item of the run's configuration, which is the same for every node but for LangGraph's own entries."""
@@ -146,3 +288,13 @@ class Objects:
             if name == "store" or name.startswith(("__", "checkpoint")):
                 self.findings.touch(f"{frame.place(node)} {name!r} of the run")
         return CONFIG if key.texts == {"configurable"} else data()
+
+
+def _is_steady(name: str, value: Any) -> bool:
+    """Whether an attribute keeps its value: objects stay, and nobody assigns a scalar under this name."""
+    return type(value) not in SCALARS or not is_stored(name)
+
+
+def is_steady(values: tuple[Any, ...]) -> bool:
+    """Whether none of these can change."""
+    return CONTAINERS.isdisjoint(map(type, values))

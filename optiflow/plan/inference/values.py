@@ -79,7 +79,7 @@ class Value:
     @property
     def texts(self) -> frozenset[str] | None:
         """The strings that the value may be, where all are known."""
-        if self.kind == "object" and isinstance(self.obj, str):
+        if self.kind == "object" and type(self.obj) is str:
             return frozenset({self.obj})
         return self.choices
 

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage, get_buffer_string
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import LLMResult
 
 from optiflow.monitor.run_observer import tokens_of
+from optiflow.plan.dataflow.output import Witness
 
 __all__ = ["Bill"]
 
 _EVENTS = frozenset({"on_chat_model_start", "on_llm_start", "on_llm_new_token", "on_llm_end"})
 
 
-class Bill(BaseCallbackHandler):
+class Bill(Witness):
     """Adds up the tokens of the model calls that it is told of, from any number of threads.
 
     A call that did not end, or whose provider reports no tokens, is estimated from its texts, as

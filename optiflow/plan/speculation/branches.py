@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optiflow.plan.dataflow.lookahead import Early, Lookahead, Turn
+from optiflow.plan.dataflow.containment import contained
+from optiflow.plan.dataflow.early import Early, Seen, Why
+from optiflow.plan.dataflow.lookahead import Lookahead, Turn
+from optiflow.plan.dataflow.output import Output
 from optiflow.plan.dataflow.schedule import Schedule
 from optiflow.plan.speculation.bill import Bill
-from optiflow.plan.speculation.containment import contained, why_not_contained
 from optiflow.plan.speculation.guessing import Learned, Policy
 from optiflow.plan.speculation.tally import Tally, current_tally
-from optiflow.plan.speculation.withheld import Withheld, install
 
 if TYPE_CHECKING:
-    from langgraph.graph.state import CompiledStateGraph, StateGraph
+    from langgraph.graph.state import StateGraph
     from langgraph.pregel._read import PregelNode
     from langgraph.types import PregelExecutableTask
 
@@ -48,6 +49,10 @@ class Branches(Schedule):
         """Nodes that take part at run time."""
         return self.gains | self.routers.keys()
 
+    def promises(self, name: str, *, crowded: bool) -> bool:
+        """Whether anything that could start while a node runs might be worth an early start: what a guess says."""
+        return True
+
     def fits(self, builder: StateGraph[Any, Any, Any, Any]) -> bool:
         """Whether the graph has the very edges and routers that were looked at."""
         return self.edges == builder.edges and self.routers.keys() <= builder.branches.keys() - self.gains
@@ -56,30 +61,23 @@ class Branches(Schedule):
         """What keeps the early work of one run."""
         return Speculation(self, nodes)
 
-    def install(self, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:
-        """Make the compiled graph start likely branches early."""
-        install()
-        super().install(compiled)
-
 
 class _Guess(Early):
     """A branch that was started before its router has decided."""
 
-    def __init__(
-        self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None, tally: Tally
-    ) -> None:
-        self.withheld = Withheld(Bill())
+    def __init__(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None, tally: Tally) -> None:
+        self._bill = Bill()
         self._tally = tally
-        super().__init__(step, contained(task, self.withheld), seen, guard, self.withheld)
-        tally.started(self.withheld.bill)
+        output = Output(witness=self._bill)
+        super().__init__(step, contained(task, output, undone=True), seen, guard, output)
+        tally.started(self._bill)
 
-    def spoil(self) -> None:
-        super().spoil()
-        self.withheld.dropped = True
-        self._tally.dropped(self.withheld.bill)
+    def spoil(self, why: Why | None = None) -> None:
+        super().spoil(why)
+        self._tally.dropped(self._bill)
 
     def use(self) -> None:
-        self._tally.used(self.withheld.bill)
+        self._tally.used(self._bill)
 
 
 class Speculation(Lookahead):
@@ -93,13 +91,6 @@ class Speculation(Lookahead):
         policy = branches.policy
         self._guesses = {router: policy.guess(router, targets) for router, targets in branches.routers.items()}
         self._failed: tuple[str, int] | None = None
-
-    def arrive(self, name: str, seat: Seat, *, sync: bool) -> Early | None:
-        """A node's turn has come."""
-        early = super().arrive(name, seat, sync=sync)
-        if isinstance(early, _Guess):
-            early.withheld.rename(early.task.id, seat.task_id)
-        return early
 
     def leave(self, name: str, seat: Seat, *, failed: bool) -> None:
         """The turn ends; after a node with a router, the branch is known."""
@@ -121,7 +112,7 @@ class Speculation(Lookahead):
         guess = self._guesses.get(name)
         return iter(() if guess is None else (guess,))
 
-    def early(self, step: int, task: PregelExecutableTask, seen: Mapping[str, Any], guard: Guard | None) -> Early:
+    def early(self, step: int, task: PregelExecutableTask, seen: Seen, guard: Guard | None) -> Early:
         """Work that is about to start, contained."""
         return _Guess(step, task, seen, guard, self._tally)
 
@@ -131,7 +122,7 @@ class Speculation(Lookahead):
 
     def _may_start(self, turn: Turn) -> bool:
         # A node that is tried again gets no second guess: it would be paid for at every attempt.
-        if (turn.name, turn.seat.step) == self._failed or why_not_contained(turn.seat.loop) is not None:
+        if (turn.name, turn.seat.step) == self._failed:
             return False
         limit = self._branches.max_wasted_tokens
         return limit is None or self._tally.wasted() < limit

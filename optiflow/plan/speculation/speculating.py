@@ -10,14 +10,12 @@ from langgraph.constants import END, START
 
 from optiflow.errors import ConfigurationError, nearest_name
 from optiflow.plan.dataflow.folding import stable
-from optiflow.plan.dataflow.schedule import Stage
-from optiflow.plan.dataflow.scheduling import quoted, why_not_at_all, why_not_early
+from optiflow.plan.dataflow.scheduling import quoted, stage_of, why_not_at_all, why_not_early
 from optiflow.plan.decision import Decision
-from optiflow.plan.inference import infer_effects
+from optiflow.plan.inference.infer import infer_effects
 from optiflow.plan.speculation.branches import Branches
 from optiflow.plan.speculation.experience import experience_of
 from optiflow.plan.speculation.guessing import Learned, Named, Policy
-from optiflow.plan.speculation.withheld import is_known_langchain
 
 if TYPE_CHECKING:
     from optiflow.plan.graph_plan import GraphPlan, NodePlan
@@ -63,8 +61,6 @@ def speculate(
         shape = (frozenset(plan.nodes), plan.edges, frozenset(_own_routers(plan).items()))
         policy = replace(policy, experience=experience_of(shape), recorded=plan.taken)
     why = why_not_at_all(plan)
-    if why is None and not is_known_langchain():
-        why = "this version of LangChain tells callback handlers in a way that is not known"
     early: dict[str, tuple[str, ...]] = {}
     for name, ends in _own_routers(plan).items():
         judged = _Judged(plan, name, ends, policy, prefix)
@@ -91,15 +87,7 @@ def _branches(
 ) -> Branches:
     targets = {target for targets in routers.values() for target in targets}
     return Branches(
-        stages={
-            name: Stage(
-                name,
-                writes=plan.nodes[name].effects.writes or frozenset(),
-                reads=plan.nodes[name].effects.reads or frozenset(),
-                early=name in targets,
-            )
-            for name in {*routers, *targets}
-        },
+        stages={name: stage_of(plan.nodes[name], early=name in targets) for name in {*routers, *targets}},
         successor={},
         # A branch that needs what the node in front of it writes never starts early, so nothing is computed ahead.
         foldable=frozenset(),

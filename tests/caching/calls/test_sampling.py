@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,11 +92,33 @@ def test_offline_model() -> None:
 def test_class_without_settings_of_its_own(
     parameters: dict[str, Any], request_: dict[str, Any], expected: bool
 ) -> None:
-    """Identifying parameters tell, unless the request replaces them; else it is not known."""
+    """Identifying parameters of a library's class tell, unless the request replaces them; else it is not known."""
 
-    class Unknown(FakeListChatModel):
+    def _identifying_params(self: Any) -> dict[str, Any]:
+        return parameters
+
+    file = str(Path(sysconfig.get_path("purelib")) / "library" / "models.py")
+    _identifying_params.__code__ = _identifying_params.__code__.replace(co_filename=file)
+    library = type("Library", (FakeListChatModel,), {"_identifying_params": property(_identifying_params)})
+    assert is_deterministic(library(responses=["a"]), request_) is expected
+
+
+def test_code_of_the_application_s_is_not_run_more_often_than_plainly() -> None:
+    """A property of its class may count, so what it would say is not known."""
+    asked: list[str] = []
+
+    class Counting(FakeListChatModel):
+        @property
+        def _llm_type(self) -> str:
+            asked.append("type")
+            return "counting"
+
         @property
         def _identifying_params(self) -> dict[str, Any]:
-            return parameters
+            asked.append("parameters")
+            return {"temperature": 0}
 
-    assert is_deterministic(Unknown(responses=["a"]), request_) is expected
+    model = Counting(responses=["a"])
+    asked.clear()
+    assert not is_deterministic(model, {})
+    assert not asked

@@ -15,6 +15,9 @@ from optiflow.analysis.equivalence import STREAM_MODES, Mode, Observation, Obser
 
 __all__ = ["Way", "construct", "play", "ways"]
 
+ENDS_WITHIN = 10.0
+"""Seconds within which early work that nobody waits for has to end."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -84,5 +87,9 @@ def play(case: Case, way: Way, compiled: Any, recorder: Recorder, *, listening: 
     ) as observer:
         case.play(observer)
         assert not [task for loop in loops for task in asyncio.all_tasks(loop)]
-        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("optiflow:")]
+        # Nobody waits for early work that is not needed any more: it ends by itself.
+        early = [thread for thread in threading.enumerate() if thread.name.startswith("optiflow:")]
+        for thread in early:
+            thread.join(ENDS_WITHIN)
+        assert not [thread.name for thread in early if thread.is_alive()]
         return observer.finish()

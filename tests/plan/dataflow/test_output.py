@@ -8,10 +8,14 @@ import logging
 import sys
 import threading
 from contextvars import copy_context
+from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler, manager
 
-from optiflow.plan.dataflow.output import Output, hold_output
+from optiflow.plan.dataflow.observers import hold_output
+from optiflow.plan.dataflow.output import Names, Output
+from optiflow.plan.dataflow.seam import NotAheadError
 
 
 def test_what_is_printed_waits_and_comes_in_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,3 +105,96 @@ async def test_tasks_and_threads_of_the_work_are_held_and_others_are_not(capsys:
     assert capsys.readouterr().out == "outside\n"
     output.release()
     assert sorted(capsys.readouterr().out.split()) == ["task", "thread"]
+
+
+def test_what_nobody_wants_is_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was kept, and what comes later; an event ends the work."""
+    output = Output()
+    with hold_output(output):
+        print("a")
+        output.drop()
+        print("b")
+        with pytest.raises(NotAheadError, match="nobody waits"):
+            manager.CallbackManager([BaseCallbackHandler()]).on_chain_start({}, {}, name="x")
+    output.release()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_was_let_out_is_not_taken_back() -> None:
+    """The turn has been."""
+    output = Output()
+    output.release()
+    output.drop()
+    assert output.passed
+    assert not output.dropped
+    output.refuse("nothing is refused any more")
+    assert output.refusal is None
+
+
+def test_a_finalizer_may_print_while_something_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs wherever the collector does, in the thread that holds the lock."""
+    output = Output()
+    with hold_output(output), output._lock:
+        print("from a finalizer")
+    output.release()
+    assert capsys.readouterr().out == "from a finalizer\n"
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True])
+def test_coroutines_of_a_synchronous_node(in_a_loop: bool) -> None:
+    """They are told on a loop of their own, in another thread where this one has a loop already."""
+    loops: list[Any] = []
+
+    class Later(AsyncCallbackHandler):
+        async def on_chain_start(self, serialized: Any, inputs: Any, **told: Any) -> None:
+            loops.append(asyncio.get_running_loop())
+
+    async def work() -> None:
+        await manager.AsyncCallbackManager([Later()]).on_chain_start({}, {}, name="x")
+
+    async def release() -> None:
+        output.release()
+        assert loops != [asyncio.get_running_loop()]
+
+    output = Output()
+    with hold_output(output):
+        asyncio.run(work())
+    assert loops == []
+    if in_a_loop:
+        asyncio.run(release())
+    else:
+        output.release()
+    assert len(loops) == 1
+
+
+async def test_an_event_after_the_turn_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """By whatever tells it, with the names of the turn."""
+    seen: list[str] = []
+
+    class Named(BaseCallbackHandler):
+        run_inline = True
+
+        def on_chain_start(self, serialized: Any, inputs: Any, *, metadata: Any = None, **told: Any) -> None:
+            seen.append(metadata["task"])
+
+    output = Output()
+    output.early = Names("old")
+    with hold_output(output):
+        await output.arelease(Names("new"))
+        metadata = {"task": "n:old"}
+        await manager.AsyncCallbackManager([Named()], metadata=metadata).on_chain_start({}, {}, name="x")
+        manager.CallbackManager([Named()], metadata=metadata).on_chain_start({}, {}, name="x")
+        logging.getLogger("held").warning("at once")
+    assert seen == ["n:new"] * 2
+    assert caplog.messages == ["at once"]
+
+
+def test_names_of_the_turn() -> None:
+    """Texts and namespaces name the turn's task; a mapping stays one mapping."""
+    output = Output()
+    output.early, output.turn = Names("old"), Names("new")
+    assert output.renamed(("n:old", 1, "m:old|x")) == ("n:new", 1, "m:new|x")
+    settings = {"ns": "n:old", "step": 1}
+    renamed = output.renamed_settings(settings)
+    assert renamed == {"ns": "n:new", "step": 1}
+    assert output.renamed_settings(settings) is renamed

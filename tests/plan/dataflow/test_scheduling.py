@@ -232,7 +232,7 @@ def test_folding_is_what_supersteps_do() -> None:
 
 
 def test_sameness() -> None:
-    """Identity, else equality of the same type; what can't be compared is not the same."""
+    """Identity, else equal content of plain data; others' own notion where the application answers for it."""
 
     class Odd:
         def __eq__(self, other: object) -> bool:
@@ -241,10 +241,22 @@ def test_sameness() -> None:
         __hash__ = None  # type: ignore[assignment]
 
     odd = Odd()
-    assert same(odd, odd)
-    assert not same(odd, Odd())
-    assert same([1], [1])
-    assert not same(1, True)
+    assert same(odd, odd, vouched=False)
+    assert not same(odd, Odd(), vouched=True)
+    assert same([1], [1], vouched=False)
+    assert not same(1, True, vouched=True)
+    asked: list[object] = []
+
+    class Equal:
+        def __eq__(self, other: object) -> bool:
+            asked.append(other)
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert not same(Equal(), Equal(), vouched=False)
+    assert not asked
+    assert same(Equal(), Equal(), vouched=True)
 
 
 def test_stable_channels() -> None:

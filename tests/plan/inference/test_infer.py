@@ -43,6 +43,7 @@ from pydantic import BaseModel
 from optiflow import effects
 from optiflow.plan.effects import Effects
 from optiflow.plan.graph_plan import GraphPlan
+from optiflow.plan.inference.kept import forget
 
 
 class State(TypedDict, total=False):
@@ -828,6 +829,7 @@ def test_an_analysis_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     def broken(*args: object) -> object:
         raise RuntimeError("broken")
 
+    forget()
     monkeypatch.setattr(infer, "_follow", broken)
     assert "broken" in effects_of(indexing).reason
 
@@ -841,4 +843,7 @@ def test_code_that_is_not_what_the_file_says_is_unknown(tmp_path: Path, monkeypa
     assert effects_of(module.node).reads == {"a"}
     file.write_text("def node(state):\n    return {'b': state['text']}\n")
     linecache.checkcache(str(file))
+    # The code that runs is the one that was looked at.
+    assert effects_of(module.node).reads == {"a"}
+    forget()
     assert "source" in effects_of(module.node).reason

@@ -35,7 +35,7 @@ from pydantic import BaseModel, Field
 
 from optiflow.plan.effects import Effects
 from optiflow.plan.graph_plan import GraphPlan
-from optiflow.plan.inference import is_pure_function, may_wait
+from optiflow.plan.inference.infer import is_pure_function, may_wait
 
 
 class State(TypedDict, total=False):
