@@ -8,6 +8,7 @@ from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
+from optiflow.errors import ConfigurationError
 from optiflow.log import get_logger
 from optiflow.optimizations.base import Around, Optimization, Shared
 from optiflow.optimizations.failing import failed
@@ -112,6 +113,7 @@ class Run:
             graph: The graph, where its next stream is what this very run consists of.
 
         Raises:
+            ConfigurationError: What the user wants of a toggle can't be had.
             ToggleFailedError: A toggle failed, and the graph is strict.
         """
         run = cls(part)
@@ -208,6 +210,8 @@ class Run:
                     continue
                 self._hold(around.shared)
                 self.values += [(variable, make()) for variable, make in around.values]
+            except ConfigurationError:
+                raise
             except Exception as error:  # noqa: BLE001 - a toggle's failure is no reason for the run to fail
                 self._release(shared)
                 del self.values[values:]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def rewritten(plan: GraphPlan, toggles: Sequence[Optimization[Any]], *, strict: 
         ConfigurationError: A toggle's options do not fit the graph.
         ToggleFailedError: A toggle failed, and ``strict`` is set.
     """
-    plan = replace(plan, arm=_arm(toggles))
+    plan = plan.changed(arm=_arm(toggles))
     kept: list[Optimization[Any]] = []
     after: list[GraphPlan] = []
     refusals: list[Decision] = []

@@ -18,7 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 
 from optiflow.activation import activated, run_level
-from optiflow.errors import ToggleFailedError
+from optiflow.errors import ConfigurationError, ToggleFailedError
 from optiflow.optimizations.base import Around, Optimization, Options
 
 lent: ContextVar[str] = ContextVar("lent", default="nothing")
@@ -380,6 +380,19 @@ def test_lean_toggle_that_fails_is_named(learned: bool, capsys: pytest.CaptureFi
     assert (good.counted.holders, bad.counted.holders) == (0, 0)
     (line,) = warnings_of(capsys)
     assert "toggle=bad" in line
+
+
+def test_wrong_configuration_is_raised_in_a_run(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no failure of the toggle: the user can mend it."""
+
+    def fail(_: Failing) -> AbstractContextManager[None]:
+        raise ConfigurationError("opt.failing.url: nobody answers")
+
+    monkeypatch.setattr(Failing, "attach", fail)
+    graph = activated(builder_of(see).compile(), [probe, Failing()])
+    with pytest.raises(ConfigurationError, match="nobody answers"):
+        graph.invoke({})
+    assert (probe.entered, probe.left, lent.get()) == (1, 1, "nothing")
 
 
 def test_ctrl_c_in_a_toggle_passes_through(probe: Probe) -> None:

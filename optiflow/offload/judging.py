@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langgraph._internal._runnable import RunnableCallable
 
 from optiflow.offload.blocking_calls import find_blocking_calls
+from optiflow.offload.glancing import may_block
 from optiflow.offload.stepping import in_thread, stepwise
 from optiflow.optimizations.base import Decision
 from optiflow.plan.inference.findings import UnknownCodeError
@@ -73,6 +74,8 @@ def _judge(plan: GraphPlan, node: NodePlan, threads: int, offload: bool) -> _Ver
     if not node.may_wait:
         return _Verdict(False, "it calls nothing that blocks the loop")
     try:
+        if not may_block(function):
+            return _Verdict(False, "it names no call that is known to block the loop")
         found = find_blocking_calls(function, node.input_schema, node.visible)
     except UnknownCodeError as unknown:
         return _Verdict(False, str(unknown))
