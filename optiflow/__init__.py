@@ -25,7 +25,7 @@ from optiflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from optiflow.api import compile, explain, optimize
+    from optiflow.api import compile, explain, optimize, status
     from optiflow.optimizations.base import Decision, Optimization, Options
     from optiflow.plan.declare import effects
     from optiflow.plan.effects import Effects
@@ -53,6 +53,7 @@ __all__ = [
     "effects",
     "explain",
     "optimize",
+    "status",
 ]
 
 _LAZY = {
@@ -65,6 +66,7 @@ _LAZY = {
     "effects": "optiflow.plan.declare",
     "explain": "optiflow.api",
     "optimize": "optiflow.api",
+    "status": "optiflow.api",
 }
 
 

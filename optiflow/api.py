@@ -42,6 +42,7 @@ __all__ = [
     "own_graph",
     "plan_of",
     "rewrite",
+    "status",
     "toggles_of",
     "unplanned",
 ]
@@ -120,12 +121,34 @@ def explain(graph: AnyStateGraph | AnyPregel, opt: Opt = "all") -> tuple[Decisio
         opt: The toggles; `Opt` says how they are given.
 
     Returns:
-        The decisions, at least one for each toggle; ``*`` stands for the whole graph.
+        The decisions, at least one for each toggle; ``*`` stands for the whole graph. Of a graph that is optimized and
+        has run, also what came of early work so far, by the kind of guard that failed.
 
     Raises:
         ConfigurationError: An unknown toggle, options that do not fit, or toggles that exclude each other.
     """
-    return decisions_of(graph, toggles_of(opt))
+    decisions = decisions_of(graph, toggles_of(opt))
+    figures = status(graph) if isinstance(graph, Pregel) else {}
+    if not figures:
+        return decisions
+    from optiflow.plan.dataflow.tally import in_words
+
+    return (*decisions, Decision("parallel", "*", "applied", f"so far: {in_words(figures)}"))
+
+
+def status(graph: AnyPregel) -> Mapping[str, int]:
+    """What came of work ahead of its turn in all runs of an optimized graph so far.
+
+    Args:
+        graph: A compiled graph.
+
+    Returns:
+        How many nodes were started early, handed over, done again (also by the kind of guard that failed:
+        ``redone_closure``), kept in their turn (``held_off_state``) and in vain; nothing where none could be.
+    """
+    from optiflow.plan.dataflow.node import figures_of
+
+    return figures_of(graph)
 
 
 def decisions_of(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import copy
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.constants import START
+from langgraph.pregel import Pregel
 
 from optiflow.clock.base import now
 from optiflow.plan.dataflow import seam
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from optiflow.plan.dataflow.lookahead import Early, Lookahead
     from optiflow.plan.dataflow.schedule import Schedule
 
-__all__ = ["ScheduledNode", "install"]
+__all__ = ["ScheduledNode", "figures_of", "install"]
 
 
 class ScheduledNode(Runnable[Any, Any]):
@@ -132,6 +135,29 @@ async def _finished(early: Early) -> None:
     except asyncio.CancelledError:
         early.abandon()
         raise
+
+
+def figures_of(compiled: Any) -> Mapping[str, int]:
+    """What came of early work in all runs of a compiled graph and of the graphs that are its nodes.
+
+    Args:
+        compiled: A compiled graph.
+
+    Returns:
+        Figures as `Tally.statistics` has them; nothing where no node could start early.
+    """
+    figures: Counter[str] = Counter()
+    schedules: set[Schedule] = set()
+    for name, node in compiled.nodes.items():
+        work = vars(node).get("node")
+        while isinstance(work, ScheduledNode):
+            schedules.add(work.schedule)
+            work = work._inside
+        if name != START and isinstance(node.bound, Pregel):
+            figures.update(figures_of(node.bound))
+    for schedule in schedules:
+        figures.update(schedule.tally.statistics())
+    return figures
 
 
 def install(schedule: Schedule, compiled: CompiledStateGraph[Any, Any, Any, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Tally", "current_tally", "tallied"]
+__all__ = ["Tally", "current_tally", "in_words", "tallied"]
 
 
 class Tally:
@@ -52,6 +52,27 @@ class Tally:
                 **{f"redone_{kind}": times for kind, times in sorted(self._redone.items())},
                 **{f"held_off_{kind}": times for kind, times in sorted(self._held_off.items())},
             }
+
+
+def in_words(figures: Mapping[str, int]) -> str:
+    """Figures of early work for a person.
+
+    Args:
+        figures: As `Tally.statistics` has them.
+    """
+    parts = [
+        f"started early {figures['started_early']}",
+        f"handed over {figures['handed_over']}",
+        f"done again {figures['redone']}{_by_kind(figures, 'redone_')}",
+        f"in vain {figures['wasted']}",
+    ]
+    held_off = _by_kind(figures, "held_off_")
+    return " · ".join(parts) + (f" · kept in their turn{held_off}" if held_off else "")
+
+
+def _by_kind(figures: Mapping[str, int], prefix: str) -> str:
+    kinds = {name.removeprefix(prefix): times for name, times in figures.items() if name.startswith(prefix)}
+    return f" ({', '.join(f'{kind} {times}' for kind, times in sorted(kinds.items()))})" if kinds else ""
 
 
 _current: ContextVar[Tally | None] = ContextVar("optiflow_early_work_tally", default=None)

@@ -494,3 +494,35 @@ def test_a_thread_that_outlives_its_run_tells_nobody() -> None:
     assert not thread.is_alive()
     assert not told
     assert builtins.print is printed
+
+
+def test_explain_and_status_say_what_came_of_it() -> None:
+    """By the kind of guard that failed; nothing is said of a graph that has not run, or starts nothing early."""
+    graph = chain(wait, reads_an_attribute)
+    assert set(optiflow.status(graph).values()) == {0}
+    graph.invoke({})
+    assert optiflow.status(graph)["handed_over"] == 1
+    with mock.patch.object(SETTINGS, "limit", 2):
+        graph.invoke({})
+    assert optiflow.status(graph)["held_off_attribute"] == 1
+    (told,) = [each.reason for each in optiflow.explain(graph, "parallel") if each.node == "*"]
+    assert told == (
+        "so far: started early 1 · handed over 1 · done again 0 · in vain 0 · kept in their turn (attribute 1)"
+    )
+    assert optiflow.status(chain(wait)) == {}
+    assert not [each for each in optiflow.explain(chain(wait), "parallel") if each.reason.startswith("so far")]
+
+
+def test_status_counts_graphs_that_are_nodes() -> None:
+    """Those in a graph are part of it."""
+    inner = StateGraph(State)
+    inner.add_node("wait", wait)
+    inner.add_node("reads", reads_a_global)
+    inner.add_edge(START, "wait")
+    inner.add_edge("wait", "reads")
+    outer = StateGraph(State)
+    outer.add_node("inner", inner.compile())
+    outer.add_edge(START, "inner")
+    graph = optiflow.compile(outer, "parallel")
+    graph.invoke({})
+    assert optiflow.status(graph)["handed_over"] == 1
