@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langgraph.errors import GraphBubbleUp
 
 from optiflow.clock.base import now
-from optiflow.plan.dataflow import seam
+from optiflow.plan.dataflow import seam, threads
 from optiflow.plan.dataflow.containment import contained, why_not_contained
 from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
@@ -192,7 +192,7 @@ class Lookahead:
         if task is None or (task.cache_key is not None and loop.cache is not None):
             return None
         if not turn.sync:
-            task = replace(task, proc=seam.detached(task.proc, OBSERVERS))
+            task = replace(task, proc=threads.detached(task.proc, OBSERVERS))
         guard = Guard(stage.name, frozenset(withheld)) if withheld else None
         if guard is not None:
             task = replace(task, proc=guarded(task.proc, guard))
@@ -214,7 +214,7 @@ class Lookahead:
         for tally in self._tallies:
             tally.started()
         if turn.sync:
-            early.future = seam.start_thread(turn.seat.loop, name, partial(self._run, early), early.abandon)
+            early.future = threads.start_thread(turn.seat.loop, name, partial(self._run, early), early.abandon)
         else:
             work = partial(self._arun, early, turn.seat.streaming)
             early.future = seam.start_async(turn.seat.loop, name, work)

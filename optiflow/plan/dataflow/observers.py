@@ -14,7 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from langchain_core.callbacks import manager
@@ -32,7 +32,12 @@ _PARAMETERS = ("handlers", "event_name", "ignore_condition_name", "args", "kwarg
 def is_known_langchain() -> bool:
     """Whether the events of the LangChain that is installed can be held back."""
     functions = (getattr(manager, name, None) for name in ("handle_event", "ahandle_event"))
-    return all(each is not None and tuple(inspect.signature(each).parameters) == _PARAMETERS for each in functions)
+    return all(each is not None and _parameters(each) == _PARAMETERS for each in functions)
+
+
+@lru_cache(maxsize=8)  # looked at for each graph, while they are the same functions for good
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 @contextmanager

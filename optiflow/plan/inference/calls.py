@@ -4,54 +4,43 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import dataclasses
 import enum
 import functools
 import inspect
 import logging
 import operator
-import time
 from abc import abstractmethod
 from dataclasses import is_dataclass, replace
 from types import (
-    BuiltinFunctionType,
     ClassMethodDescriptorType,
     FunctionType,
-    MethodDescriptorType,
     MethodType,
-    MethodWrapperType,
-    WrapperDescriptorType,
 )
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from optiflow.plan.guards.content import is_plain
 from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
 from optiflow.plan.inference import results, runnables
 from optiflow.plan.inference.classes import filled_fields, is_users
-from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
+from optiflow.plan.inference.clocks import reads_clock
 from optiflow.plan.inference.findings import UnknownCodeError
+from optiflow.plan.inference.handing import CALLED_BY_OTHERS, Handing, at, look_at_codec
 from optiflow.plan.inference.hidden import hidden_code, is_typed_dict
 from optiflow.plan.inference.inherited import inherited, is_super, stores
 from optiflow.plan.inference.knowledge import (
     FILLING,
     MUTATORS,
     Plain,
-    called_arguments,
     data_class_methods,
     is_outside,
     is_print,
     is_pure,
     pure_methods,
     qualified,
-    refused_keywords,
-    takes_text,
     varies,
 )
-from optiflow.plan.inference.objects import Arguments, Objects
-from optiflow.plan.inference.operations import computed_attributes
-from optiflow.plan.inference.operators import ANY, hidden_operator, is_inert
+from optiflow.plan.inference.objects import Arguments
 from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
 from optiflow.plan.inference.vouching import name_of_class
@@ -61,11 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
-_CALLED_BY_OTHERS = (
-    FunctionType, MethodType, functools.partial, BuiltinFunctionType, MethodDescriptorType, MethodWrapperType,
-    WrapperDescriptorType,
-)  # fmt: skip
-_KNOWN_CALLABLES = frozenset(_CALLED_BY_OTHERS) | {ClassMethodDescriptorType}
+_KNOWN_CALLABLES = frozenset(CALLED_BY_OTHERS) | {ClassMethodDescriptorType}
 """Types of callables that keep nothing; any other is an instance of a class with ``__call__``."""
 
 _LOGGERS = (logging.Logger, logging.RootLogger, logging.LoggerAdapter)
@@ -75,7 +60,7 @@ _LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", 
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
 
-class Calls(Objects):
+class Calls(Handing):
     """Evaluates calls; a subclass follows functions into their bodies."""
 
     @abstractmethod
@@ -113,7 +98,7 @@ class Calls(Objects):
         if found is not None and isinstance(found[1], FunctionType):
             return self.call_function(found[1], arguments, found[0], frame, node)
         if found is None or not stores(found[1]):
-            raise UnknownCodeError(_at(frame, node, f"super().{name}() is not followed"))
+            raise UnknownCodeError(at(frame, node, f"super().{name}() is not followed"))
         self._look_at_functions(arguments, frame, node)
         self._absorb_state(arguments, frame, node)
         return known(None)
@@ -191,7 +176,7 @@ class Calls(Objects):
             if name in ("format", "format_map"):
                 self._look_at_attributes(arguments, frame, node)
             if name in ("encode", "decode"):
-                _look_at_codec(arguments, 0, frame, node)
+                look_at_codec(arguments, 0, frame, node)
             self._absorb_state(arguments, frame, node)
             return results.of_method(owner, cls, name, arguments.values)
         if cls is not None:
@@ -236,7 +221,7 @@ class Calls(Objects):
             return self._call_bound(obj, arguments, frame, node)
         special = runnables.special(obj)
         if special is not None:
-            raise UnknownCodeError(_at(frame, node, special))
+            raise UnknownCodeError(at(frame, node, special))
         if runnables.is_model_factory(obj):
             self._hand_over(arguments, frame, node)
             return model(runnables.MESSAGE)
@@ -248,7 +233,7 @@ class Calls(Objects):
         if is_outside(obj):
             self._follow_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
-            self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(obj))}"))
+            self.findings.touch(at(frame, node, f"calls {'.'.join(qualified(obj))}"))
             return DATA
         if obj is asyncio.to_thread and arguments.values:
             self.findings.waits = self.findings.asks = True
@@ -259,9 +244,9 @@ class Calls(Objects):
             self._look_at_time(obj, frame, node)
             if obj is str or obj is bytes:
                 # Whoever calls it for a text gives it nothing else.
-                _look_at_codec(replace(arguments, more=False), 1, frame, node)
+                look_at_codec(replace(arguments, more=False), 1, frame, node)
             if getattr(obj, "__name__", "") in ("encode", "decode"):
-                _look_at_codec(arguments, 1 if hasattr(obj, "__objclass__") else 0, frame, node)
+                look_at_codec(arguments, 1 if hasattr(obj, "__objclass__") else 0, frame, node)
             self.findings.varies = self.findings.varies or varies(obj)
             self._look_at_functions(arguments, frame, node)
             self._look_at_called(obj, arguments, frame, node)
@@ -274,20 +259,20 @@ class Calls(Objects):
             return self._construct(obj, arguments, frame, node)
         if isinstance(obj, FunctionType):
             return self.call_function(obj, arguments, None, frame, node)
-        raise UnknownCodeError(_at(frame, node, f"calls {_name(obj)}, which is not known"))
+        raise UnknownCodeError(at(frame, node, f"calls {_name(obj)}, which is not known"))
 
     def _call_instance(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> Value:
         """Call an instance of a class, of which nothing is asked but what its class holds."""
         cls = type(obj)
         if cls is functools._lru_cache_wrapper:
-            raise UnknownCodeError(_at(frame, node, f"{obj.__name__!r} remembers its results"))
+            raise UnknownCodeError(at(frame, node, f"{obj.__name__!r} remembers its results"))
         if cls is operator.itemgetter:
             self._look_at_functions(arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             return data()
         method = class_attribute(cls, "__call__")
         if not is_users(method) or is_opaque(cls):
-            raise UnknownCodeError(_at(frame, node, f"calls a {cls.__qualname__}, which is not known"))
+            raise UnknownCodeError(at(frame, node, f"calls a {cls.__qualname__}, which is not known"))
         self.findings.see(ClassAttribute(cls, "__call__"), "class", f"{cls.__name__}.__call__", method)
         return self.call_function(method, arguments, known(obj), frame, node)
 
@@ -296,9 +281,9 @@ class Calls(Objects):
     ) -> Value:
         """Call a Python function, if it is the user's own."""
         if not is_users(function):
-            raise UnknownCodeError(_at(frame, node, f"calls {'.'.join(qualified(function))}, which is not known"))
+            raise UnknownCodeError(at(frame, node, f"calls {'.'.join(qualified(function))}, which is not known"))
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise UnknownCodeError(_at(frame, node, f"the generator {function.__name__!r} is not followed"))
+            raise UnknownCodeError(at(frame, node, f"the generator {function.__name__!r} is not followed"))
         return self.run(function, arguments, owner)
 
     def _call_bound(self, obj: MethodType, arguments: Arguments, frame: Any, node: Any) -> Value:
@@ -306,7 +291,7 @@ class Calls(Objects):
         name = getattr(function, "__name__", "")
         if runnables.is_logger(owner):
             if type(owner) not in _LOGGERS or name not in _LOGGING or arguments.more:
-                raise UnknownCodeError(_at(frame, node, f".{name}() of a {type(owner).__name__} is not followed"))
+                raise UnknownCodeError(at(frame, node, f".{name}() of a {type(owner).__name__} is not followed"))
             self._look_at_functions(arguments, frame, node)
             self.findings.see(
                 Computed(logging.getLogRecordFactory), "code", "the factory of log records", logging.LogRecord
@@ -316,7 +301,7 @@ class Calls(Objects):
             return known(None)
         if runnables.is_other_logger(owner):
             self._absorb_state(arguments, frame, node)
-            self.findings.touch(_at(frame, node, f"writes a log with {type(owner).__module__}"))
+            self.findings.touch(at(frame, node, f"writes a log with {type(owner).__module__}"))
             return known(None)
         if isinstance(owner, type) and is_pure(obj):
             self._look_at_time(obj, frame, node)
@@ -333,7 +318,7 @@ class Calls(Objects):
             return runnables.method_of_model(model(answer), name)
         if (is_outside(type(owner)) and name not in FILLING) or is_outside(obj):
             self._absorb_state(arguments, frame, node)
-            self.findings.touch(_at(frame, node, f"calls {'.'.join(qualified(function))}"))
+            self.findings.touch(at(frame, node, f"calls {'.'.join(qualified(function))}"))
             return DATA
         if (
             isinstance(owner, type)
@@ -368,7 +353,7 @@ class Calls(Objects):
         """An instance is made, copied or dumped: the application's code that runs then is followed."""
         hidden = hidden_code(cls)
         if hidden.refused is not None:
-            raise UnknownCodeError(_at(frame, node, hidden.refused))
+            raise UnknownCodeError(at(frame, node, hidden.refused))
         for name in ("__init__", "__new__", "__post_init__"):
             method = class_attribute(cls, name)
             if is_users(getattr(method, "__func__", method)):
@@ -380,136 +365,9 @@ class Calls(Objects):
         for function in hidden.functions:
             self.call_object(function, Arguments((DATA,), {}, more=True), frame, node)
 
-    def _look_at_time(self, obj: Any, frame: Any, node: Any) -> None:
-        """Waiting for a timer, and reading a clock: only what does not change for a while may be read early."""
-        if obj is time.sleep or obj is asyncio.sleep:
-            self.findings.sleeps = True
-            self.findings.waits = self.findings.waits or obj is time.sleep
-        if reads_clock(obj):
-            if frame is not None and is_coarse(frame, node, obj):
-                self.findings.see(Computed(quarter_of_an_hour), "clock", "the date", quarter_of_an_hour())
-            else:
-                self.findings.clock = self.findings.clock or _at(frame, node, f"calls {'.'.join(qualified(obj))}")
-
-    def _absorb_state(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        self._absorb_input(arguments, frame, node)
-        if any(value.kind == "config" for value in arguments.all):
-            self.findings.configure(None)
-
-    def _absorb_input(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        if arguments.has_state:
-            self.findings.read_whole(_at(frame, node, ast.unparse(node)[:60] if node is not None else "a call"))
-
-    def _hand_over(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        # What a model makes of the run's configuration is the same for every node that asks it.
-        self._absorb_input(arguments, frame, node)
-        self._look_at_functions(arguments, frame, node)
-        self.findings.observed = self.findings.observed or _brings_observers(arguments)
-        for value in arguments.all:
-            if value.kind == "object" and isinstance(value.obj, type) and name_of_class(value.obj) is None:
-                # An answer may be made an instance of it.
-                self._look_into(value.obj, fresh(value.obj), Arguments((), {}, more=True), frame, node)
-
-    def _look_at_called(self, obj: Any, arguments: Arguments, frame: Any, node: Any) -> None:
-        """What a pure function surely calls has to be known."""
-        places, keywords = called_arguments(obj)
-        refused = refused_keywords(obj)
-        if arguments.more and (keywords or refused):
-            raise UnknownCodeError(_at(frame, node, "unpacks arguments that may hand over a function"))
-        for name in refused & arguments.named.keys():
-            if arguments.named[name].kind != "object" or arguments.named[name].obj is not None:
-                raise UnknownCodeError(_at(frame, node, f"hands over a class as {name!r}, whose methods are called"))
-        called = [arguments.named[name] for name in keywords if name in arguments.named]
-        called += [value for at, value in enumerate(arguments.values) if at in places]
-        for value in called:
-            if value.kind == "object" and isinstance(value.obj, type):
-                self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-            elif value.kind != "object" and value.code is None and not takes_text(obj):
-                raise UnknownCodeError(_at(frame, node, "hands over a function that is not known"))
-        if obj is type and (len(arguments.values) != 1 or arguments.named):
-            raise UnknownCodeError(_at(frame, node, "makes a class"))
-        if obj is dataclasses.replace and arguments.values:
-            cls = plain_class(arguments.values[0].typ)
-            if cls is None or not is_dataclass(cls):
-                raise UnknownCodeError(_at(frame, node, "makes an instance of a class that is not known"))
-            self._look_into(cls, fresh(cls), Arguments((), {}, more=True), frame, node)
-
-    def _look_at_attributes(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        """A text with ``{x.name}`` reads attributes of what it is formatted with."""
-        for value in arguments.all:
-            cls = plain_class(value.typ)
-            if cls is not None and computed_attributes(cls):
-                raise UnknownCodeError(_at(frame, node, f"may read what {cls.__name__} computes when it is asked"))
-
-    def _look_at_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        """Functions that are handed over will be called, with nobody knows what."""
-        self._follow_functions(arguments, frame, node)
-        for value in arguments.all:
-            if value.code is not None or (value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS)):
-                continue
-            if value.kind == "object" and not (is_plain(value.obj) or is_inert(value.obj)):
-                raise UnknownCodeError(_at(frame, node, f"hands over a {type(value.obj).__name__}, which has state"))
-            if hidden := hidden_operator(value, ANY):
-                raise UnknownCodeError(_at(frame, node, f"hands over what has a {hidden}"))
-
-    def _follow_functions(self, arguments: Arguments, frame: Any, node: Any) -> None:
-        for value in arguments.all:
-            if value.code is not None and frame is not None:
-                self.run_nested(value.code, Arguments((DATA,) * _parameters(value.code), {}), frame)
-            elif value.kind == "object" and isinstance(value.obj, _CALLED_BY_OTHERS):
-                self.call_object(value.obj, Arguments((DATA,), {}, more=True), frame, node)
-
 
 def _has_fields(cls: type) -> bool:
     return issubclass(cls, BaseModel) or is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
-
-
-_ENCODINGS = frozenset(
-    {"utf8", "utf16", "utf32", "utf8sig", "ascii", "latin1", "iso88591", "cp1252", "cp437", "utf16le", "utf16be"}
-)
-_ERRORS = frozenset(
-    {
-        "strict", "ignore", "replace", "backslashreplace", "xmlcharrefreplace", "namereplace", "surrogateescape",
-        "surrogatepass",
-    }
-)  # fmt: skip
-
-
-def _look_at_codec(arguments: Arguments, first: int, frame: Any, node: Any) -> None:
-    """An application may register codecs, and what they do with errors.
-
-    Args:
-        arguments: Of a method that encodes or decodes.
-        first: Position of the encoding among them; what is done with errors follows.
-        frame: The function that calls it.
-        node: The call.
-    """
-    names = (("encoding", _ENCODINGS), ("errors", _ERRORS))
-    for at, (name, known_ones) in enumerate(names, start=first):
-        value = arguments.values[at] if at < len(arguments.values) else arguments.named.get(name)
-        if value is None and not arguments.more:
-            continue
-        texts = None if value is None else value.texts
-        if texts is None or not all(text.lower().replace("-", "").replace("_", "") in known_ones for text in texts):
-            raise UnknownCodeError(_at(frame, node, f"the {name} is not known"))
-
-
-def _brings_observers(arguments: Arguments) -> bool:
-    """Whether a Runnable may be asked with callback handlers that the run does not know of."""
-    configs = [*arguments.values[1:2], *filter(None, [arguments.named.get("config")])]
-    return "callbacks" in arguments.named or any(
-        value.kind in ("data", "object") and value.obj is None and (value.keys is None or "callbacks" in value.keys)
-        for value in configs
-        if value.typ is not type(None)
-    )
-
-
-def _parameters(code: Any) -> int:
-    return len(code.args.posonlyargs) + len(code.args.args)
-
-
-def _at(frame: Any, node: Any, what: str) -> str:
-    return what if frame is None or node is None else f"{frame.place(node)} {what}"
 
 
 def _name(obj: Any) -> str:

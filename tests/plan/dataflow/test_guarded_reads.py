@@ -19,7 +19,7 @@ from langgraph.graph import END, START, StateGraph
 
 import optiflow
 from optiflow.plan.dataflow.node import ScheduledNode
-from optiflow.plan.inference import calls
+from optiflow.plan.inference import handing
 
 WAIT = 0.02
 MODES = ("invoke", "ainvoke")
@@ -350,7 +350,7 @@ def test_a_date_may_be_read_early_and_is_compared(mode: str) -> None:
 def test_a_date_that_changes_meanwhile_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The quarter of an hour in which it was read is over."""
     quarter = [1]
-    monkeypatch.setattr(calls, "quarter_of_an_hour", lambda: quarter[0])
+    monkeypatch.setattr(handing, "quarter_of_an_hour", lambda: quarter[0])
 
     def dated(state: State) -> State:
         today = datetime.date.today()
