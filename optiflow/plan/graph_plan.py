@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -307,11 +307,13 @@ class GraphPlan:
         Returns:
             The compiled graph, with the finishers applied and, for a plan of a compiled graph, that graph's settings.
         """
-        graph: CompiledStateGraph[Any, Any, Any, Any] = self._clone().compile(**self.compile_options)
-        if self.compiled is not None:
-            for name, value in vars(self.compiled).items():
-                if name not in _COMPILED_STRUCTURE:
-                    setattr(graph, name, value)
+        graph = self._twin()
+        if graph is None:
+            graph = self._clone().compile(**self.compile_options)
+            if self.compiled is not None:
+                for name, value in vars(self.compiled).items():
+                    if name not in _COMPILED_STRUCTURE:
+                        setattr(graph, name, value)
         before = dict(vars(graph))
         for finisher in self.finishers:
             finisher.install(graph)
@@ -322,6 +324,40 @@ class GraphPlan:
                 if name not in _COMPILED_STRUCTURE and before.get(name) is not value
             }
         return graph
+
+    def _twin(self) -> CompiledStateGraph[Any, Any, Any, Any] | None:
+        """A copy of the user's compiled graph whose nodes do their work as this plan says; None where more is changed.
+
+        LangGraph looks for graphs within the nodes when it compiles, and asks the application's objects for their
+        attributes to find them. Compiling once more would ask once more.
+        """
+        compiled, builder = self.compiled, self.builder
+        if (
+            type(compiled) is not CompiledStateGraph
+            # A copy with a configuration bound to it has not all that compiling makes.
+            or "_output_mapper" not in vars(compiled)
+            or self.edges != builder.edges
+            or self.waiting_edges != builder.waiting_edges
+            or self.branches != builder.branches
+            or any(
+                getattr(compiled, _COMPILED_OPTIONS[key]) is not value for key, value in self.compile_options.items()
+            )
+        ):
+            return None
+        twin = copy.copy(compiled)
+        twin.nodes = {name: copy.copy(node) for name, node in compiled.nodes.items()}
+        for name, node in self.nodes.items():
+            own, spec = builder.nodes[name], node.spec
+            others = (each.name for each in fields(own) if each.name != "runnable")
+            if any(getattr(own, at) is not getattr(spec, at) for at in others):
+                return None
+            runnable = spec.runnable if node.subgraph is None else node.subgraph.build()
+            if runnable is not own.runnable:
+                if twin.nodes[name].bound is not own.runnable:
+                    return None
+                twin.nodes[name].bound = runnable
+                vars(twin.nodes[name]).pop("node", None)
+        return twin
 
     def _clone(self) -> StateGraph[Any, Any, Any, Any]:
         clone = copy.copy(self.builder)

@@ -167,3 +167,30 @@ def test_declared_effects_have_to_fit_the_graph(effects: dict[str, Effects], mes
     """A misspelt node or key is told, with the nearest right name."""
     with pytest.raises(ConfigurationError, match=message):
         GraphPlan.of(build(), effects=effects)
+
+
+def test_a_compiled_graph_is_not_compiled_once_more() -> None:
+    """LangGraph asks the objects that nodes close over for their attributes each time it compiles."""
+
+    class Counting:
+        asked = 0
+
+        def __getattr__(self, name: str) -> int:
+            type(self).asked += 1
+            return 1
+
+    counting = Counting()
+
+    def node(state: State) -> State:
+        return {"log": [str(counting.number)]}
+
+    builder = StateGraph(State)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    compiled = builder.compile()
+    asked = Counting.asked
+    again = GraphPlan.of(compiled).build()
+    assert Counting.asked == asked
+    assert again.nodes is not compiled.nodes
+    assert again.nodes["node"] is not compiled.nodes["node"]
+    assert again.invoke({"log": []}) == compiled.invoke({"log": []})
