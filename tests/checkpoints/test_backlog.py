@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -66,9 +67,20 @@ def put_writes(queue: Backlog, saver: Noting) -> Future[None]:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written before somebody asks for it."""
+def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is written before somebody asks for it; in the end, somebody does."""
+    bells: list[SimpleQueue[None]] = []
+
+    def bell() -> SimpleQueue[None]:
+        bells.append(SimpleQueue())
+        return bells[-1]
+
     monkeypatch.setattr(backlog, "getswitchinterval", lambda: 3600.0)
+    monkeypatch.setattr(backlog, "SimpleQueue", bell)
+    yield
+    # A thread of a pool that still waits would be waited for when the interpreter exits.
+    for each in bells:
+        each.put(None)
 
 
 def threads() -> int:

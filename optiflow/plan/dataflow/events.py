@@ -26,7 +26,8 @@ _OWN_STREAMS: set[type] = {
     cls
     for module in ("langgraph.pregel._messages", "langgraph.pregel._tools")
     for cls in vars(sys.modules.get(module, sys)).values()
-    if isinstance(cls, type) and issubclass(cls, _StreamingCallbackHandler) and cls.__module__ == module
+    # In this order: asking a protocol about a class of another module leaves an attribute in that class's bases.
+    if isinstance(cls, type) and cls.__module__ == module and issubclass(cls, _StreamingCallbackHandler)
 }
 """Handlers of LangGraph's that only listen, although they are marked as seeing output as it comes."""
 
