@@ -19,7 +19,9 @@ __all__ = [
     "ClassAttribute",
     "Computed",
     "FunctionPart",
+    "Inherited",
     "Item",
+    "Itself",
     "Kind",
     "Methods",
     "Place",
@@ -128,6 +130,35 @@ class ClassAttribute(Place):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Inherited(Place):
+    """What ``super()`` finds under a name: in the classes of an instance that come after another one."""
+
+    cls: type
+    after: type
+    name: str
+
+    def value(self) -> Any:
+        """Look through the classes in their order."""
+        classes: tuple[type, ...] = type.__getattribute__(self.cls, "__mro__")
+        for base in classes[classes.index(self.after) + 1 :] if self.after in classes else ():
+            found = type.__getattribute__(base, "__dict__").get(self.name, MISSING)
+            if found is not MISSING:
+                return found
+        return MISSING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Itself(Place):
+    """An object that nothing can replace where it is: what a bound method or a partial function holds."""
+
+    obj: Any
+
+    def value(self) -> Any:
+        """The object."""
+        return self.obj
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FunctionPart(Place):
     """The code of a function, or its defaults."""
 
@@ -225,13 +256,16 @@ class Read:
             content = take_down(seen) or take_down(seen, objects=True)
             if content is None:
                 return None
+        elif type(seen) not in LEAVES:
+            # A data class or a message, which the code may print, compare or hand over whole. None for other objects.
+            content = take_down(seen)
         return cls(place, kind, label, seen, content, steady)
 
     def change(self) -> Kind | None:
         """The kind of change, where something else is there now."""
         value = self.place.value()
         if self.content is not None:
-            if type(value) is not type(self.seen):
+            if type(value) is not type(self.seen) or (type(value) not in CONTAINERS and value is not self.seen):
                 return self.kind
             return None if self.content.holds(value) else "content"
         return None if value is self.seen or _equal(value, self.seen) else self.kind

@@ -20,6 +20,7 @@ from types import (
     MethodDescriptorType,
     MethodType,
     MethodWrapperType,
+    ModuleType,
     WrapperDescriptorType,
 )
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from optiflow.plan.guards.content import is_plain
-from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
+from optiflow.plan.guards.reads import ClassAttribute, Computed, FunctionPart, Item, Itself
 from optiflow.plan.inference import results, runnables
 from optiflow.plan.inference.classes import filled_fields, is_users
 from optiflow.plan.inference.clocks import is_coarse, quarter_of_an_hour, reads_clock
@@ -54,7 +55,7 @@ from optiflow.plan.inference.operations import computed_attributes
 from optiflow.plan.inference.operators import ANY, hidden_operator, is_inert
 from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
-from optiflow.plan.inference.vouching import name_of_class
+from optiflow.plan.inference.vouching import home, name_of_class
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.expressions import Expressions
@@ -110,9 +111,12 @@ class Calls(Objects):
     def _call_inherited(self, name: str, arguments: Arguments, frame: Any, node: ast.Call) -> Value:
         """``super().name(...)``."""
         found = inherited(name, frame)
-        if found is not None and isinstance(found[1], FunctionType):
-            return self.call_function(found[1], arguments, found[0], frame, node)
-        if found is None or not stores(found[1]):
+        method = None if found is None else found[1].value()
+        if found is not None:
+            self.findings.see(found[1], "class", f"super().{name}", method)
+        if found is not None and isinstance(method, FunctionType):
+            return self.call_function(method, arguments, found[0], frame, node)
+        if found is None or not stores(method):
             raise UnknownCodeError(_at(frame, node, f"super().{name}() is not followed"))
         self._look_at_functions(arguments, frame, node)
         self._absorb_state(arguments, frame, node)
@@ -227,6 +231,8 @@ class Calls(Objects):
         if isinstance(obj, functools.partial):
             for name in obj.keywords:
                 self.findings.see(Item(obj.keywords, name), "code", name, obj.keywords[name])
+            for value in obj.args:
+                self.findings.see(Itself(value), "content", "an argument of a partial function", value)
             given = Arguments(
                 (*map(known, obj.args), *arguments.values),
                 {**{name: known(value) for name, value in obj.keywords.items()}, **arguments.named},
@@ -256,6 +262,8 @@ class Calls(Objects):
         if (obj is getattr or obj is hasattr) and len(arguments.values) > 1 and arguments.values[1].kind == "object":
             return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
+            if type(obj) is FunctionType and home(obj) is not None:
+                self.see_library(obj)
             self._look_at_time(obj, frame, node)
             if obj is str or obj is bytes:
                 # Whoever calls it for a text gives it nothing else.
@@ -267,6 +275,10 @@ class Calls(Objects):
             self._look_at_called(obj, arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             owner = getattr(obj, "__self__", None)
+            if owner is not None and not isinstance(owner, type | ModuleType):
+                # A method that was taken off its object earlier.
+                self.plain(owner, frame, node)
+                self.findings.see(Itself(owner), "content", f"what {_name(obj)} belongs to", owner)
             if reads_clock(obj) and isinstance(owner, type):
                 return fresh(owner)
             return results.of_pure(obj, arguments.values, list(arguments.named))
@@ -373,6 +385,11 @@ class Calls(Objects):
             method = class_attribute(cls, name)
             if is_users(getattr(method, "__func__", method)):
                 self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
+            function = getattr(method, "__func__", method)
+            if isinstance(function, FunctionType) and function.__defaults__ is not None:
+                # Of fields, where the method was generated.
+                place = FunctionPart(function, "__defaults__")
+                self.findings.see(place, "class", f"{cls.__name__}.{name}", function.__defaults__)
         if hidden.init is not None:
             self.call_function(hidden.init, arguments, made, frame, node)
         for after in hidden.after:
