@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from operator import is_
 from types import CellType, FunctionType
 from typing import Any, Literal, cast
 
@@ -204,14 +205,16 @@ class Methods(Place):
 
     def value(self) -> Any:
         """Look through the classes in their order."""
-        return tuple([without_patches(ClassAttribute(self.cls, name).value()) for name in self.names])
+        stored = [type.__getattribute__(base, "__dict__") for base in type.__getattribute__(self.cls, "__mro__")]
+        found = [next((held[name] for held in stored if name in held), MISSING) for name in self.names]
+        return tuple([without_patches(method) if type(method) is FunctionType else method for method in found])
 
 
 def without_patches(function: Any) -> Any:
     """A function under the patches that OptiFlow itself puts over it while a graph runs."""
-    while type(function) is FunctionType and str(function.__globals__.get("__name__")).startswith("optiflow."):
-        wrapped = function.__dict__.get("__wrapped__")
-        if wrapped is None:
+    while type(function) is FunctionType and "__wrapped__" in function.__dict__:
+        wrapped = function.__dict__["__wrapped__"]
+        if wrapped is None or not str(function.__globals__.get("__name__")).startswith("optiflow."):
             break
         function = wrapped
     return function
@@ -264,6 +267,9 @@ class Read:
     def change(self) -> Kind | None:
         """The kind of change, where something else is there now."""
         value = self.place.value()
+        if type(self.place) is Methods:
+            # Many, and functions have no content: what is there is the same or not.
+            return None if all(map(is_, value, self.seen)) else self.kind
         if self.content is not None:
             if type(value) is not type(self.seen) or (type(value) not in CONTAINERS and value is not self.seen):
                 return self.kind
