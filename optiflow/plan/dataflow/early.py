@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import decimal
+import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,7 +42,7 @@ class Seen:
     vouched: bool = False
     """Whether the application answers for the node."""
     arithmetic: tuple[object, ...] = field(default_factory=lambda: _arithmetic())
-    """How decimal numbers are worked out in the present context."""
+    """How numbers are worked out and written in the present context, and the time zone of the process."""
 
     @classmethod
     def of(cls, stage: Stage, values: Mapping[str, Any], settings: Mapping[str, Any]) -> Seen | Why:
@@ -85,7 +87,10 @@ class Seen:
 
 def _arithmetic() -> tuple[object, ...]:
     context = decimal.getcontext()
-    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp
+    return (
+        context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp,
+        *context.traps.values(), sys.get_int_max_str_digits(), time.timezone, *time.tzname,
+    )  # fmt: skip
 
 
 class Early:

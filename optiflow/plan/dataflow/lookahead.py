@@ -19,7 +19,7 @@ from optiflow.plan.dataflow.early import Early, Seen
 from optiflow.plan.dataflow.folding import CannotFoldError, fold
 from optiflow.plan.dataflow.guard import Guard, can_guard, guarded
 from optiflow.plan.dataflow.observers import OBSERVERS, hold_output
-from optiflow.plan.dataflow.onlookers import has_onlookers
+from optiflow.plan.dataflow.onlookers import has_onlookers, is_heard
 from optiflow.plan.dataflow.output import Output
 from optiflow.plan.dataflow.tally import current_tally
 
@@ -181,6 +181,9 @@ class Lookahead:
         seen = Seen.of(stage, values, seam.settings(loop))
         if stage.unsteady is not None and (observed or has_onlookers(loop)):
             # What they change may have its old value again whenever it is compared: a gauge, a flag.
+            seen = "observer"
+        if getattr(node, "timeout", None) is not None and (observed or is_heard(loop)):
+            # LangGraph cancels it when its time is up and goes on; what it tells then can't be held back any more.
             seen = "observer"
         if isinstance(seen, str):
             self._hold_off(stage.name, seen)

@@ -6,9 +6,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
     from langgraph.pregel._loop import PregelLoop
 
-__all__ = ["CONSUMED", "has_onlookers"]
+__all__ = ["CONSUMED", "has_onlookers", "is_heard"]
 
 _consumed: ContextVar[bool] = ContextVar("optiflow_run_is_consumed", default=False)
 
@@ -19,8 +20,17 @@ _KNOWN = ("langgraph.", "langchain_core.tracers.", "optiflow.")
 """Packages whose handlers change nothing that an application's node reads."""
 
 
+def is_heard(loop: PregelLoop) -> bool:
+    """Whether any callback handler is told of a run."""
+    return bool(_handlers(loop))
+
+
+def _handlers(loop: PregelLoop) -> tuple[BaseCallbackHandler, ...]:
+    manager = loop.manager
+    return () if manager is None else (*manager.handlers, *manager.inheritable_handlers)
+
+
 def has_onlookers(loop: PregelLoop) -> bool:
     """Whether code of the application's may run while a run's nodes work, besides the nodes themselves."""
-    manager = loop.manager
-    handlers = () if manager is None else (*manager.handlers, *manager.inheritable_handlers)
+    handlers = _handlers(loop)
     return _consumed.get() or not all(type(handler).__module__.startswith(_KNOWN) for handler in handlers)

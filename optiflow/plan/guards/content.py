@@ -32,7 +32,8 @@ LEAVES = SCALARS | {
 }  # fmt: skip
 """Exact types whose values can't change, can be compared, and hold nothing else."""
 
-_SIGNED = frozenset({float, complex, decimal.Decimal})
+_SHOWN = frozenset({float, complex, decimal.Decimal, range})
+"""Types whose equal values may look different."""
 _TIMES = frozenset({datetime.datetime, datetime.time})
 _ZONES = frozenset({NoneType, datetime.timezone, zoneinfo.ZoneInfo})
 _SEQUENCES = frozenset({list, tuple})
@@ -263,7 +264,10 @@ def _same(part: Any, value: Any) -> bool:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two values that hold nothing else are the same to whoever looks: by type, and zeros by their sign."""
+    """Whether two values that hold nothing else are the same to whoever looks.
+
+    By type, zeros by their sign, and ranges by their ends.
+    """
     if type(one) is not type(other) or not one == other:  # noqa: SIM201 - only equality is asked of the values
         return False
-    return type(one) not in _SIGNED or repr(one) == repr(other)
+    return type(one) not in _SHOWN or repr(one) == repr(other)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from operator import is_
 from types import CellType, FunctionType
 from typing import Any, Literal, cast
 
@@ -19,7 +20,9 @@ __all__ = [
     "ClassAttribute",
     "Computed",
     "FunctionPart",
+    "Inherited",
     "Item",
+    "Itself",
     "Kind",
     "Methods",
     "Place",
@@ -128,6 +131,35 @@ class ClassAttribute(Place):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Inherited(Place):
+    """What ``super()`` finds under a name: in the classes of an instance that come after another one."""
+
+    cls: type
+    after: type
+    name: str
+
+    def value(self) -> Any:
+        """Look through the classes in their order."""
+        classes: tuple[type, ...] = type.__getattribute__(self.cls, "__mro__")
+        for base in classes[classes.index(self.after) + 1 :] if self.after in classes else ():
+            found = type.__getattribute__(base, "__dict__").get(self.name, MISSING)
+            if found is not MISSING:
+                return found
+        return MISSING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Itself(Place):
+    """An object that nothing can replace where it is: what a bound method or a partial function holds."""
+
+    obj: Any
+
+    def value(self) -> Any:
+        """The object."""
+        return self.obj
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FunctionPart(Place):
     """The code of a function, or its defaults."""
 
@@ -173,14 +205,16 @@ class Methods(Place):
 
     def value(self) -> Any:
         """Look through the classes in their order."""
-        return tuple([without_patches(ClassAttribute(self.cls, name).value()) for name in self.names])
+        stored = [type.__getattribute__(base, "__dict__") for base in type.__getattribute__(self.cls, "__mro__")]
+        found = [next((held[name] for held in stored if name in held), MISSING) for name in self.names]
+        return tuple([without_patches(method) if type(method) is FunctionType else method for method in found])
 
 
 def without_patches(function: Any) -> Any:
     """A function under the patches that OptiFlow itself puts over it while a graph runs."""
-    while type(function) is FunctionType and str(function.__globals__.get("__name__")).startswith("optiflow."):
-        wrapped = function.__dict__.get("__wrapped__")
-        if wrapped is None:
+    while type(function) is FunctionType and "__wrapped__" in function.__dict__:
+        wrapped = function.__dict__["__wrapped__"]
+        if wrapped is None or not str(function.__globals__.get("__name__")).startswith("optiflow."):
             break
         function = wrapped
     return function
@@ -225,13 +259,19 @@ class Read:
             content = take_down(seen) or take_down(seen, objects=True)
             if content is None:
                 return None
+        elif type(seen) not in LEAVES:
+            # A data class or a message, which the code may print, compare or hand over whole. None for other objects.
+            content = take_down(seen)
         return cls(place, kind, label, seen, content, steady)
 
     def change(self) -> Kind | None:
         """The kind of change, where something else is there now."""
         value = self.place.value()
+        if type(self.place) is Methods:
+            # Many, and functions have no content: what is there is the same or not.
+            return None if all(map(is_, value, self.seen)) else self.kind
         if self.content is not None:
-            if type(value) is not type(self.seen):
+            if type(value) is not type(self.seen) or (type(value) not in CONTAINERS and value is not self.seen):
                 return self.kind
             return None if self.content.holds(value) else "content"
         return None if value is self.seen or _equal(value, self.seen) else self.kind

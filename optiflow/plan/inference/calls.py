@@ -15,12 +15,13 @@ from types import (
     ClassMethodDescriptorType,
     FunctionType,
     MethodType,
+    ModuleType,
 )
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from optiflow.plan.guards.reads import ClassAttribute, Computed, Item
+from optiflow.plan.guards.reads import ClassAttribute, Computed, FunctionPart, Item, Itself, Methods
 from optiflow.plan.inference import results, runnables
 from optiflow.plan.inference.classes import filled_fields, is_users
 from optiflow.plan.inference.clocks import reads_clock
@@ -41,9 +42,10 @@ from optiflow.plan.inference.knowledge import (
     varies,
 )
 from optiflow.plan.inference.objects import Arguments
+from optiflow.plan.inference.operators import ANY
 from optiflow.plan.inference.static import class_attribute, is_opaque
 from optiflow.plan.inference.values import DATA, FRESH, Value, built, data, fresh, known, model, plain_class
-from optiflow.plan.inference.vouching import name_of_class
+from optiflow.plan.inference.vouching import home, name_of_class
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.expressions import Expressions
@@ -56,6 +58,9 @@ _KNOWN_CALLABLES = frozenset(CALLED_BY_OTHERS) | {ClassMethodDescriptorType}
 _LOGGERS = (logging.Logger, logging.RootLogger, logging.LoggerAdapter)
 _LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
 """Methods of loggers that make a record and do nothing else."""
+
+_OWN_METHODS = (*ANY, "__init__", "__new__", "__getattribute__", "__getattr__", "__setattr__", "__pydantic_validator__")
+"""What a class may be given later, and is asked of its instances without being called by name."""
 
 _BUILTIN = (str, bytes, int, float, bool, complex, list, tuple, dict, set, frozenset)
 
@@ -95,9 +100,12 @@ class Calls(Handing):
     def _call_inherited(self, name: str, arguments: Arguments, frame: Any, node: ast.Call) -> Value:
         """``super().name(...)``."""
         found = inherited(name, frame)
-        if found is not None and isinstance(found[1], FunctionType):
-            return self.call_function(found[1], arguments, found[0], frame, node)
-        if found is None or not stores(found[1]):
+        method = None if found is None else found[1].value()
+        if found is not None:
+            self.findings.see(found[1], "class", f"super().{name}", method)
+        if found is not None and isinstance(method, FunctionType):
+            return self.call_function(method, arguments, found[0], frame, node)
+        if found is None or not stores(method):
             raise UnknownCodeError(at(frame, node, f"super().{name}() is not followed"))
         self._look_at_functions(arguments, frame, node)
         self._absorb_state(arguments, frame, node)
@@ -212,6 +220,8 @@ class Calls(Handing):
         if isinstance(obj, functools.partial):
             for name in obj.keywords:
                 self.findings.see(Item(obj.keywords, name), "code", name, obj.keywords[name])
+            for value in obj.args:
+                self.findings.see(Itself(value), "content", "an argument of a partial function", value)
             given = Arguments(
                 (*map(known, obj.args), *arguments.values),
                 {**{name: known(value) for name, value in obj.keywords.items()}, **arguments.named},
@@ -241,6 +251,8 @@ class Calls(Handing):
         if (obj is getattr or obj is hasattr) and len(arguments.values) > 1 and arguments.values[1].kind == "object":
             return self.attribute(arguments.values[0], arguments.values[1].obj, frame, node)
         if is_pure(obj):
+            if type(obj) is FunctionType and home(obj) is not None:
+                self.see_library(obj)
             self._look_at_time(obj, frame, node)
             if obj is str or obj is bytes:
                 # Whoever calls it for a text gives it nothing else.
@@ -252,6 +264,10 @@ class Calls(Handing):
             self._look_at_called(obj, arguments, frame, node)
             self._absorb_state(arguments, frame, node)
             owner = getattr(obj, "__self__", None)
+            if owner is not None and not isinstance(owner, type | ModuleType):
+                # A method that was taken off its object earlier.
+                self.plain(owner, frame, node)
+                self.findings.see(Itself(owner), "content", f"what {_name(obj)} belongs to", owner)
             if reads_clock(obj) and isinstance(owner, type):
                 return fresh(owner)
             return results.of_pure(obj, arguments.values, list(arguments.named))
@@ -354,10 +370,17 @@ class Calls(Handing):
         hidden = hidden_code(cls)
         if hidden.refused is not None:
             raise UnknownCodeError(at(frame, node, hidden.refused))
+        own = Methods(cls, _OWN_METHODS)
+        self.findings.see(own, "class", f"methods of {cls.__name__}", own.value())
         for name in ("__init__", "__new__", "__post_init__"):
             method = class_attribute(cls, name)
             if is_users(getattr(method, "__func__", method)):
                 self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", method)
+            function = getattr(method, "__func__", method)
+            if isinstance(function, FunctionType) and function.__defaults__ is not None:
+                # Of fields, where the method was generated.
+                place = FunctionPart(function, "__defaults__")
+                self.findings.see(place, "class", f"{cls.__name__}.{name}", function.__defaults__)
         if hidden.init is not None:
             self.call_function(hidden.init, arguments, made, frame, node)
         for after in hidden.after:

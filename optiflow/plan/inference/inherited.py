@@ -6,8 +6,8 @@ import ast
 from types import FunctionType
 from typing import Any
 
+from optiflow.plan.guards.reads import MISSING, Inherited
 from optiflow.plan.inference.values import Value, plain_class
-from optiflow.plan.inference.vouching import ABSENT
 
 __all__ = ["inherited", "is_super", "stores"]
 
@@ -26,8 +26,8 @@ def is_super(node: ast.expr, frame: Any) -> bool:
     )
 
 
-def inherited(name: str, frame: Any) -> tuple[Value, Any] | None:
-    """The instance, and what its class inherits under a name from the class after the method's own; None if unknown."""
+def inherited(name: str, frame: Any) -> tuple[Value, Inherited] | None:
+    """The instance, and where its class inherits a name from, after the class of the method; None if unknown."""
     code = frame.function.__code__
     if "__class__" not in code.co_freevars or not code.co_argcount:
         return None
@@ -36,14 +36,8 @@ def inherited(name: str, frame: Any) -> tuple[Value, Any] | None:
     cls = None if owner is None else plain_class(owner.typ)
     if owner is None or cls is None:
         return None
-    classes: tuple[type, ...] = type.__getattribute__(cls, "__mro__")
-    if cell.cell_contents not in classes:
-        return None
-    for base in classes[classes.index(cell.cell_contents) + 1 :]:
-        found = type.__getattribute__(base, "__dict__").get(name, ABSENT)
-        if found is not ABSENT:
-            return owner, found
-    return None
+    place = Inherited(cls, cell.cell_contents, name)
+    return None if place.value() is MISSING else (owner, place)
 
 
 def stores(method: Any) -> bool:

@@ -10,7 +10,8 @@ from collections import namedtuple
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum, EnumMeta
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from functools import lru_cache
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.prompts.message import BaseMessagePromptTemplate
@@ -35,6 +36,7 @@ from optiflow.plan.inference.knowledge import MUTATORS
 from optiflow.plan.inference.static import BINDING, class_attribute, has_dict, is_opaque, is_plain_metaclass
 from optiflow.plan.inference.stored import is_changed, is_stored
 from optiflow.plan.inference.values import CONFIG, DATA, Value, data, field_of, known, plain_class
+from optiflow.plan.inference.vouching import home
 
 if TYPE_CHECKING:
     from optiflow.plan.inference.expressions import Expressions
@@ -69,6 +71,13 @@ _RUNNING = (
     "_call", "_acall",
 )  # fmt: skip
 """Methods of Runnables that do their work."""
+
+_HELPING = (
+    "parse", "aparse", "parse_result", "aparse_result", "format", "aformat", "format_prompt", "aformat_prompt",
+    "format_messages", "aformat_messages", "_convert_input", "generate", "agenerate", "generate_prompt",
+    "agenerate_prompt",
+)  # fmt: skip
+"""Methods of parsers, prompts and models, those that have them, by which they do it."""
 
 _NAMES = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
 """Attributes of classes and functions that Python itself keeps."""
@@ -159,6 +168,7 @@ class Objects:
             return self.call_object(inherited.fget, Arguments((owner,), {}), frame, node)
         if inherited is not MISSING and is_users(class_attribute(type(inherited), "__get__")):
             frame.give_up(node, f".{name} of {cls.__name__} is computed when it is asked for")
+        self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", inherited)
         own = field_of(owner.typ, name)
         if inherited is MISSING and own is None and is_users(class_attribute(cls, "__getattr__")):
             frame.give_up(node, f".{name} of {cls.__name__} is made up when it is asked for")
@@ -264,13 +274,29 @@ class Objects:
                 FunctionPart(function, "__kwdefaults__"), "code", name, function.__kwdefaults__, steady=False
             )
 
+    def see_library(self, function: FunctionType) -> None:
+        """A library's function is called: it has to stay what it is, and what it names with it.
+
+        Tables that it keeps for itself are its own business.
+        """
+        calling = [function]
+        for name in _global_names(function.__code__):
+            value = function.__globals__.get(name, MISSING)
+            if value is not MISSING and type(value) not in CONTAINERS:
+                self.findings.see(Item(function.__globals__, name), "code", f"{function.__module__}.{name}", value)
+                if type(value) is FunctionType and home(value) is not None:
+                    calling.append(value)
+        for each in calling:
+            self.see_function(each)
+
     def see_runnable(self, runnable: Any) -> None:
         """A Runnable is asked: its class's methods, and what it is set to, have to stay what they are."""
         todo, done = [runnable], set[int]()
         while todo:
             each = todo.pop()
             cls = type(each)
-            methods = Methods(cls, _RUNNING)
+            helping = (name for name in _HELPING if class_attribute(cls, name) is not MISSING)
+            methods = Methods(cls, (*_RUNNING, *helping))
             self.findings.see(methods, "code", f"methods of {cls.__name__}", methods.value())
             if has_dict(cls):
                 settings = Attributes(each)
@@ -288,6 +314,16 @@ class Objects:
             if name == "store" or name.startswith(("__", "checkpoint")):
                 self.findings.touch(f"{frame.place(node)} {name!r} of the run")
         return CONFIG if key.texts == {"configurable"} else data()
+
+
+@lru_cache(maxsize=1024)
+def _global_names(code: CodeType) -> tuple[str, ...]:
+    """Names that a function, and those within it, may look up outside of themselves."""
+    names = dict.fromkeys(code.co_names)
+    for inner in code.co_consts:
+        if type(inner) is CodeType:
+            names |= dict.fromkeys(_global_names(inner))
+    return tuple(names)
 
 
 def _parts_of(settings: tuple[Any, ...]) -> list[Any]:

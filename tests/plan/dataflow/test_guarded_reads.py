@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, dispatch_custom_event
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import NodeTimeoutError
 from langgraph.graph import END, START, StateGraph
 
 import optiflow
@@ -526,3 +527,34 @@ def test_status_counts_graphs_that_are_nodes() -> None:
     graph = optiflow.compile(outer, "parallel")
     graph.invoke({})
     assert optiflow.status(graph)["handed_over"] == 1
+
+
+def test_a_node_with_a_time_limit_starts_early_only_where_nobody_is_told() -> None:
+    """A handler would be told that it was cancelled while the node before it still runs."""
+    events: list[str] = []
+
+    class Heard(BaseCallbackHandler):
+        def on_chain_error(self, error: Any, **kwargs: Any) -> None:
+            events.append(type(error).__name__)
+
+    @optiflow.effects(reads=[], writes=["a"])
+    async def first(state: State) -> State:
+        await asyncio.sleep(3 * WAIT)
+        events.append("first")
+        return {"a": 1}
+
+    @optiflow.effects(reads=[], writes=["b"])
+    async def late(state: State) -> State:
+        await asyncio.sleep(10)
+        return {"b": 1}
+
+    builder = StateGraph(State)
+    builder.add_node("first", first)
+    builder.add_node("late", late, timeout=WAIT)
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "late")
+    graph = optiflow.compile(builder, "parallel")
+    with pytest.raises(NodeTimeoutError):
+        asyncio.run(graph.ainvoke({}, {"callbacks": [Heard()]}))
+    assert events[0] == "first"
+    assert optiflow.status(graph)["held_off_observer"] == 1

@@ -186,10 +186,13 @@ def test_patches_of_optiflow_are_no_change(monkeypatch: pytest.MonkeyPatch) -> N
     read = read_of(Methods(Base, ("method", "nothing")), "code")
     spy = lambda self: 2  # noqa: E731
     with mock.patch.object(Base, "method", spy):
-        assert read.change() == "content"
+        assert read.change() == "code"
     patch = wraps(vars(Base)["method"])(types.FunctionType(spy.__code__, {"__name__": "optiflow.patches"}))
     with mock.patch.object(Base, "method", patch):
         assert read.change() is None
+    unnamed = mock.Mock(wraps=patch, __wrapped__=vars(Base)["method"])
+    with mock.patch.object(Base, "method", unnamed):
+        assert read.change() == "code"
 
 
 def test_places_are_told_apart() -> None:
