@@ -86,8 +86,9 @@ class Seen:
 
 
 def _arithmetic() -> tuple[object, ...]:
-    context = decimal.getcontext()
+    context, default = decimal.getcontext(), decimal.DefaultContext
     return (
+        default.prec, default.rounding, *default.traps.values(),
         context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp,
         *context.traps.values(), sys.get_int_max_str_digits(), time.timezone, *time.tzname,
     )  # fmt: skip

@@ -253,6 +253,9 @@ class Calls(Handing):
         if is_pure(obj):
             if type(obj) is FunctionType and home(obj) is not None:
                 self.see_library(obj)
+            if isinstance(obj, type):
+                made = Methods(obj, ("__init__", "__new__"))
+                self.findings.see(made, "class", f"constructors of {obj.__name__}", made.value())
             self._look_at_time(obj, frame, node)
             if obj is str or obj is bytes:
                 # Whoever calls it for a text gives it nothing else.
