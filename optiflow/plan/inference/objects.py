@@ -79,6 +79,11 @@ _HELPING = (
 )  # fmt: skip
 """Methods of parsers, prompts and models, those that have them, by which they do it."""
 
+_READING = BINDING | {
+    property, MemberDescriptorType, GetSetDescriptorType, _TUPLE_FIELD, type(class_attribute(Enum, "value")),
+}  # fmt: skip
+"""Types of attributes of a class that give what is stored, and keep nothing."""
+
 _NAMES = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
 """Attributes of classes and functions that Python itself keeps."""
 
@@ -166,7 +171,7 @@ class Objects:
         if type(inherited) is property and is_users(inherited.fget):
             self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", inherited)
             return self.call_object(inherited.fget, Arguments((owner,), {}), frame, node)
-        if inherited is not MISSING and is_users(class_attribute(type(inherited), "__get__")):
+        if type(inherited) not in _READING and class_attribute(type(inherited), "__get__") is not MISSING:
             frame.give_up(node, f".{name} of {cls.__name__} is computed when it is asked for")
         self.findings.see(ClassAttribute(cls, name), "class", f"{cls.__name__}.{name}", inherited)
         own = field_of(owner.typ, name)

@@ -28,6 +28,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnablePassthrough
+from langgraph._internal._runnable import RunnableCallable
 from langgraph.graph import StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command
@@ -35,7 +36,7 @@ from pydantic import BaseModel, Field
 
 from optiflow.plan.effects import Effects
 from optiflow.plan.graph_plan import GraphPlan
-from optiflow.plan.inference.infer import is_pure_function, may_wait
+from optiflow.plan.inference.infer import infer_effects, is_pure_function, may_wait
 
 
 class State(TypedDict, total=False):
@@ -650,3 +651,31 @@ def test_a_digest_only_computes() -> None:
 
     found = effects_of(digesting)
     assert (found.known, found.reads, found.writes) == (True, {"a"}, {"b"})
+
+
+class Wallet:
+    """Works something out once, and keeps it."""
+
+    spent = 0
+
+    @functools.cached_property
+    def first(self) -> int:
+        """Kept in the instance."""
+        return self.spent
+
+
+class WalletState(TypedDict):
+    """A state that holds one."""
+
+    wallet: Wallet
+    b: int
+
+
+def test_a_property_that_keeps_its_value_is_computed_when_it_is_asked_for() -> None:
+    """Of a value of the state, whose class is known, as of an object of the application's."""
+
+    def node(state: WalletState) -> dict[str, Any]:
+        return {"b": state["wallet"].first}
+
+    effects = infer_effects(RunnableCallable(node), WalletState, frozenset({"wallet", "b"}))
+    assert "computed when it is asked for" in effects.reason
