@@ -84,6 +84,8 @@ _READING = BINDING | {
 }  # fmt: skip
 """Types of attributes of a class that give what is stored, and keep nothing."""
 
+_REGISTERS = frozenset({list, tuple, frozenset})
+
 _NAMES = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
 """Attributes of classes and functions that Python itself keeps."""
 
@@ -282,12 +284,13 @@ class Objects:
     def see_library(self, function: FunctionType) -> None:
         """A library's function is called: it has to stay what it is, and what it names with it.
 
-        Tables that it keeps for itself are its own business.
+        Dicts and sets in which it remembers things are its own business; lists are registers, such as those of the
+        schemes of addresses.
         """
         calling = [function]
         for name in _global_names(function.__code__):
             value = function.__globals__.get(name, MISSING)
-            if value is not MISSING and type(value) not in CONTAINERS:
+            if value is not MISSING and (type(value) in _REGISTERS or type(value) not in CONTAINERS):
                 self.findings.see(Item(function.__globals__, name), "code", f"{function.__module__}.{name}", value)
                 if type(value) is FunctionType and home(value) is not None:
                     calling.append(value)
