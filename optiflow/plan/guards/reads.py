@@ -18,6 +18,7 @@ __all__ = [
     "Attributes",
     "Cell",
     "ClassAttribute",
+    "ClassOf",
     "Computed",
     "FunctionPart",
     "Inherited",
@@ -112,6 +113,17 @@ class Slot(Place):
             return self.member.__get__(self.obj)
         except AttributeError:
             return MISSING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassOf(Place):
+    """The class of an object, which may be given another one."""
+
+    obj: Any
+
+    def value(self) -> Any:
+        """Look at the object."""
+        return type(self.obj)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

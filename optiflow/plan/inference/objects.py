@@ -23,6 +23,7 @@ from optiflow.plan.guards.reads import (
     Attribute,
     Attributes,
     ClassAttribute,
+    ClassOf,
     FunctionPart,
     Item,
     Kind,
@@ -83,6 +84,9 @@ _READING = BINDING | {
     property, MemberDescriptorType, GetSetDescriptorType, _TUPLE_FIELD, type(class_attribute(Enum, "value")),
 }  # fmt: skip
 """Types of attributes of a class that give what is stored, and keep nothing."""
+
+_HEAP_TYPE = 1 << 9
+"""Flag of classes that are no builtins: their instances may be given another class."""
 
 _REGISTERS = frozenset({list, tuple, frozenset})
 
@@ -204,6 +208,8 @@ class Objects:
         if cls is FunctionType and name in _NAMES:
             return data(str)
         label = f"{cls.__name__}.{name}"
+        if type.__getattribute__(cls, "__flags__") & _HEAP_TYPE:
+            self.findings.see(ClassOf(obj), "class", f"the class of a {cls.__name__}", cls)
         place = ClassAttribute(cls, name)
         inherited = place.value()
         if type(inherited) is MemberDescriptorType:

@@ -15,6 +15,7 @@ from optiflow.plan.guards.reads import (
     Attribute,
     Cell,
     ClassAttribute,
+    ClassOf,
     Computed,
     FunctionPart,
     Item,
@@ -83,6 +84,10 @@ def place_and_change(kind: str) -> tuple[Place, Callable[[], object]]:
             return Slot(settings, vars(Settings)["slot"]), lambda: delattr(settings, "slot")
         case "class":
             return ClassAttribute(cls, "own"), lambda: setattr(cls, "own", 3)
+        case "class of an object":
+            return ClassOf(settings), lambda: setattr(
+                settings, "__class__", type("Other", (Settings,), {"__slots__": ()})
+            )
         case "inherited":
             return ClassAttribute(cls, "inherited"), lambda: setattr(cls, "inherited", 3)
         case "code":
@@ -95,7 +100,8 @@ def place_and_change(kind: str) -> tuple[Place, Callable[[], object]]:
 
 
 KINDS = [
-    "item", "no more item", "new item", "cell", "attribute", "slot", "empty slot", "class", "inherited", "code",
+    "class of an object", "item", "no more item", "new item", "cell", "attribute", "slot", "empty slot", "class",
+    "inherited", "code",
     "defaults", "keyword defaults",
 ]  # fmt: skip
 
