@@ -37,8 +37,8 @@ class _Names:
 
 
 _by_module: dict[str, tuple[ModuleType, _Names]] = {}
-_together: tuple[int, _Names] = (0, _Names())
-"""How many modules there were, and what all of them assign to."""
+_together: tuple[tuple[int, str], _Names] = ((0, ""), _Names())
+"""How many modules there were and the newest, and what all of them assign to."""
 
 
 def is_stored(name: str) -> bool:
@@ -55,14 +55,15 @@ def is_changed(name: str) -> bool:
 
 def _all() -> _Names:
     global _together
-    modules, names = _together
-    if modules != len(sys.modules):
+    known, names = _together
+    modules = len(sys.modules), next(reversed(sys.modules))
+    if known != modules:
         names = _Names()
         for each in _users_modules():
             names.attributes |= each.attributes
             names.containers |= each.containers
             names.any = names.any or each.any
-        _together = len(sys.modules), names
+        _together = modules, names
     return names
 
 
@@ -98,13 +99,13 @@ def _read(name: str, module: ModuleType, file: str) -> _Names:
 
 def _code(name: str, module: ModuleType, file: str) -> CodeType | None:
     """The code of a module, from its loader, which has it compiled; of a script, compiled from its file."""
-    loader = getattr(module.__spec__, "loader", None)
+    get_code = getattr(getattr(module.__spec__, "loader", None), "get_code", None)
     try:
-        found = loader.get_code(name) if loader is not None else None
+        found = get_code(name) if get_code is not None else None
         if found is None:
             with open(file, encoding="utf-8") as source:  # noqa: PTH123 - a string, and pathlib is not needed for it
                 found = compile(source.read(), file, "exec", dont_inherit=True)
-    except (ImportError, OSError, SyntaxError, ValueError, AttributeError):
+    except (ImportError, OSError, SyntaxError, ValueError):
         return None
     return found if isinstance(found, CodeType) else None
 
