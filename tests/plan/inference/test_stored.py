@@ -11,8 +11,8 @@ import pytest
 from optiflow.plan.inference.stored import is_changed, is_stored
 
 CODE = """
-TABLE = {}
-OTHER = {}
+TABLE_XYZ = {}
+OTHER_XYZ = {}
 
 class Made:
     def __init__(self):
@@ -28,14 +28,14 @@ class Made:
         setattr(self, "named_xyz", 1)
 
 def change():
-    TABLE["a"] = 1
+    TABLE_XYZ["a"] = 1
 
 def look():
-    return OTHER["a"]
+    return OTHER_XYZ["a"]
 
 def add(values):
     def inner():
-        values.append(TABLE)
+        values.append(TABLE_XYZ)
     return inner
 """
 
@@ -66,7 +66,7 @@ def test_attributes(name: str, stored: bool, module: str) -> None:
     assert is_stored(name) == stored
 
 
-@pytest.mark.parametrize(("name", "changed"), [("TABLE", True), ("OTHER", False), ("NOWHERE_XYZ", False)])
+@pytest.mark.parametrize(("name", "changed"), [("TABLE_XYZ", True), ("OTHER_XYZ", False), ("NOWHERE_XYZ", False)])
 def test_containers(name: str, changed: bool, module: str) -> None:
     """Named in a function that changes items of something."""
     assert module
