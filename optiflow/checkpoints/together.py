@@ -164,12 +164,20 @@ class AsyncTogether(Generic[R]):
         if self._task is None and self._hurry:
             # A task of its own: a caller that is cancelled must not take the others with it.
             self._task = asyncio.get_running_loop().create_task(self._drain())
+            self._task.add_done_callback(self._give_up)
 
     async def settle(self) -> None:
         """Return when what waits is written; what is being written then holds the lock."""
         if self._waiting and self._loop is asyncio.get_running_loop():
             self.flush()
             await asyncio.wait([future for _, future in self._waiting])
+
+    def _give_up(self, task: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first step runs nothing, not even its ``finally``.
+        if self._task is task:
+            self._task = None
+            if self._waiting:
+                self._start_timer()
 
     async def _drain(self) -> None:
         group: list[tuple[R, asyncio.Future[None]]] = []

@@ -304,3 +304,22 @@ def test_a_loop_that_was_closed_holds_nobody_up() -> None:
 
     asyncio.run(another())
     assert together._write.__self__.groups == [[], ["mine"]]  # type: ignore[attr-defined]
+
+
+def test_a_task_that_is_cancelled_before_it_began_is_followed_by_another() -> None:
+    """An event loop that ends cancels all its tasks; those that then still save something do not wait without end."""
+
+    async def run() -> None:
+        writer = AsyncWriter()
+        writer.groups.append([])
+        together: AsyncTogether[str] = AsyncTogether(writer.awrite, asyncio.Lock())
+        first = together.enqueue("first", 0)
+        assert first is not None
+        assert together._task is not None
+        together._task.cancel()
+        async with asyncio.timeout(10):
+            await together.submit("second")
+            await first
+        assert [request for group in writer.groups for request in group] == ["first", "second"]
+
+    asyncio.run(run())
