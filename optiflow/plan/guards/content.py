@@ -117,7 +117,8 @@ class _Taking:
             if not LEAVES.issuperset(map(type, value)):
                 # Objects in a set are hashed and compared by code of their own.
                 raise _UnplainError
-            return _Set(cls, tuple(value))
+            # The order of a set shows where it is iterated, so it is compared as well.
+            return _Sequence(cls, tuple(value))
         if cls is bytearray:
             return _Bytes(bytes(value))
         if cls in _TIMES:
@@ -194,18 +195,6 @@ class _Mapping(_Parts):
 
     def same(self, value: Any) -> bool:
         return len(value) == len(self.keys) and _all_same(self.keys, value) and _all_same(self.values, value.values())
-
-
-class _Set(_Parts):
-    __slots__ = ("items",)
-
-    def __init__(self, cls: type, items: tuple[Any, ...]) -> None:
-        super().__init__(cls)
-        self.items = items
-
-    def same(self, value: Any) -> bool:
-        # The order of a set shows where it is iterated, so it is compared as well.
-        return len(value) == len(self.items) and _all_same(self.items, value)
 
 
 class _Bytes(_Parts):

@@ -135,11 +135,7 @@ class ClassAttribute(Place):
 
     def value(self) -> Any:
         """Look through the classes in their order."""
-        for base in type.__getattribute__(self.cls, "__mro__"):
-            found = type.__getattribute__(base, "__dict__").get(self.name, MISSING)
-            if found is not MISSING:
-                return found
-        return MISSING
+        return _stored(type.__getattribute__(self.cls, "__mro__"), self.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,11 +149,16 @@ class Inherited(Place):
     def value(self) -> Any:
         """Look through the classes in their order."""
         classes: tuple[type, ...] = type.__getattribute__(self.cls, "__mro__")
-        for base in classes[classes.index(self.after) + 1 :] if self.after in classes else ():
-            found = type.__getattribute__(base, "__dict__").get(self.name, MISSING)
-            if found is not MISSING:
-                return found
-        return MISSING
+        return _stored(classes[classes.index(self.after) + 1 :] if self.after in classes else (), self.name)
+
+
+def _stored(classes: tuple[type, ...], name: str) -> Any:
+    """The first that classes hold under a name, without any code of theirs."""
+    for base in classes:
+        found = type.__getattribute__(base, "__dict__").get(name, MISSING)
+        if found is not MISSING:
+            return found
+    return MISSING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
